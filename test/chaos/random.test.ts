@@ -48,7 +48,7 @@ describe('A cluster in which anything may go away', { timeout: (SECONDS + 400) *
     const { environment } = fn === 'witness' ? witness.fn() : { environment: {} };
     const path = `/v1/namespaces/default/functions/${fn}`;
     const answer = await cluster.rest.call('PATCH', path, { environment: { ...environment, REVISION: String(n) } }).catch(() => undefined);
-    return answer?.status === 200; // the door may be away
+    return answer?.status === 200; // the API may be unavailable
   };
   const takeovers = (): number => cluster.lines().filter((line) => line.includes('took partitions over')).length;
   after(async () => {

@@ -124,10 +124,10 @@ describe('a platform without keys of its own', () => {
     try {
       const withoutKey = createRestClient(stack.http);
       assert.equal((await withoutKey.call('GET', F)).status, 200);
-      assert.match(stack.stderr(), /warn gateway the doors are open/);
-      assert.match(JSON.stringify((await withoutKey.call('GET', '/readyz')).body), /the doors are open/);
+      assert.match(stack.stderr(), /warn gateway the APIs are open/);
+      assert.match(JSON.stringify((await withoutKey.call('GET', '/readyz')).body), /the APIs are open/);
       const { stdout } = await runCli({ http: stack.http, accessKey: '' }, ['doctor']);
-      assert.match(stdout, /the doors are open/);
+      assert.match(stdout, /the APIs are open/);
     } finally {
       await stack.dispose();
     }
@@ -135,7 +135,7 @@ describe('a platform without keys of its own', () => {
 });
 
 describe('a platform that should not start', () => {
-  it('does not open its doors to a network', async () => {
+  it('does not open its APIs to a network', async () => {
     for (const host of ['0.0.0.0', '::', '192.0.2.1']) {
       const { code, stdout, stderr } = await failingStack({ EVENFALL_HOST: host, EVENFALL_OPEN: 'yes' });
       assert.deepEqual([code, stdout], [1, '']);

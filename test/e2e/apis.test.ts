@@ -9,7 +9,7 @@ import { zipOf } from '../support/zip.ts';
 const FUNCTIONS = '/v1/namespaces/default/functions';
 const HANDLER = 'def handler(event, context):\n    return event\n';
 
-describe('the doors of a running platform', () => {
+describe('the APIs of a running platform', () => {
   let stack: Stack;
   before(async () => {
     stack = await startStack();

@@ -72,7 +72,7 @@ describe('a browser with a page of another site', { skip: browser === undefined 
   after(() => site.close());
 
   for (const isOpen of [false, true])
-    it(`does nothing to a platform whose doors are ${isOpen ? 'open' : 'closed'}`, { timeout: 120_000 }, async () => {
+    it(`does nothing to a platform whose APIs are ${isOpen ? 'open' : 'closed'}`, { timeout: 120_000 }, async () => {
       const stack: Stack = await startStack({ env: isOpen ? { EVENFALL_OPEN: 'yes' } : {} });
       reports = [];
       try {

@@ -99,7 +99,7 @@ describe('A cluster of processes', { timeout: 180_000 }, () => {
     }
   });
 
-  it('says at the door who is away, and goes on when it is back', async () => {
+  it('reports at the API which service is unavailable, and continues when it is back', async () => {
     const { rest } = cluster;
     await cluster.process('event-store').kill9();
     const away = await eventually(async () => {

@@ -76,7 +76,7 @@ describe('dead letters', () => {
     assert.equal((await list()).dead_letters.length, 2);
     assert.equal((await stack.rest.get(letter.event.id)).state, 'FAILED', 'how it ended stays');
 
-    // Each names the other, at every door.
+    // Each names the other, at every API.
     const old = (await stack.rest.get(letter.event.id)) as EventAnswer & { redriven_to?: string };
     assert.equal(old.redriven_to, fresh.id);
     const listed = (await stack.rest.list('shaky', 'state=FAILED')) as (EventAnswer & { redriven_to?: string })[];

@@ -1,4 +1,4 @@
-// Callers that leave, at every door and at every point of a call: nothing fails for it, nothing is left of it, and who stays is served.
+// Callers that leave, at every API and at every point of a call: nothing fails or remains because of it, and other callers are served.
 import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { after, before, describe, it } from 'node:test';

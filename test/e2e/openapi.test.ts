@@ -66,13 +66,13 @@ describe(
     it('holds for whatever schemathesis sends', { timeout: WITHIN_MS + 10_000 }, async () => {
       const folder = tempDir('schemathesis');
       // It tries every operation with a wrong key too: beyond the first ones of an address the answers to those wait.
-      const door = await openManyAddresses(stack.http);
+      const proxy = await openManyAddresses(stack.http);
       try {
         const args = [
           '-m',
           'schemathesis.cli',
           'run',
-          `${door.url}/openapi.json`,
+          `${proxy.url}/openapi.json`,
           ...OPTIONS,
           '--header',
           `Authorization: Bearer ${stack.accessKey}`,
@@ -98,7 +98,7 @@ describe(
         assert.ok(operations.length > 30);
         assert.deepEqual(operations.filter((operation) => !accepted(report).has(operation)).sort(), NEVER_ACCEPTED);
       } finally {
-        door.close();
+        proxy.close();
         folder.remove();
       }
       assert.equal((await stack.rest.call('GET', '/healthz')).status, 200);

@@ -16,7 +16,7 @@ describe('a platform whose view makes no progress', { timeout: 180_000 }, () => 
   after(() => stack.dispose());
   const readyz = async (base = stack.http): Promise<readonly [number, Readiness]> => {
     const response = await fetch(`${base}/readyz`);
-    return [response.status, (await response.json()) as Readiness]; // the shape of the REST door's answer
+    return [response.status, (await response.json()) as Readiness]; // the shape of the REST API's answer
   };
 
   it('is not ready, says why, and is again once it moves; what was accepted meanwhile is not lost', async () => {

@@ -1,4 +1,4 @@
-// Whatever is sent to SCF's door as a parameter: it is taken, or refused in SCF's words, and is never a failure of the platform.
+// Every parameter that is sent to the SCF API is accepted, or refused with SCF's codes, and is never a failure of the platform.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import fc from 'fast-check';

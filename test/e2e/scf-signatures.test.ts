@@ -3,7 +3,7 @@ import { after, before, describe, it } from 'node:test';
 import { exampleZip, refusedWith, scfClient } from '../support/scf-client.ts';
 import { type Stack, startStack } from '../support/stack.ts';
 
-describe('the SCF door of a platform with access keys', () => {
+describe('the SCF API of a platform with access keys', () => {
   const ann = { secretId: 'ann', secretKey: 'a-secret-of-ann' };
   let stack: Stack;
   before(async () => {

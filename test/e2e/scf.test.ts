@@ -9,7 +9,7 @@ const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 const SECONDS = /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$/;
 const MILLISECONDS = /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}$/;
 const UNKNOWN_ID = '01990000-0000-7000-8000-00000000dead';
-/** A time as the door writes it: in Shanghai, eight hours ahead all year. */
+/** A time as the API writes it: in Shanghai, eight hours ahead all year. */
 const inShanghai = (ms: number): string => new Date(ms + 8 * 3_600_000).toISOString().slice(0, 19).replace('T', ' ');
 const momentOf = (text: string): number => Date.parse(`${text.replace(' ', 'T')}+08:00`);
 

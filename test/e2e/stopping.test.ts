@@ -60,7 +60,7 @@ describe('Stopping everything', { timeout: 240_000 }, () => {
       const stack = await startWorking(dir.path, '25s');
       const tidies = await begin(stack, 'tidies', { seconds: 600 });
       const works = await begin(stack, 'works', { seconds: 2 });
-      // Longer than the doors give calls under way when they close.
+      // Longer than the APIs give calls under way when they stop.
       const call = stack.rest.call<{ result: string }>('POST', '/v1/namespaces/default/functions/works:invoke', { seconds: 4 });
       await eventually(async () => (await stack.metric('evenfall_instance_agent_attempts_running')) === 3, 30_000);
       assert.equal(await stack.stop(), 0);

@@ -1,4 +1,4 @@
-// What callers without a key can make a platform hold: nothing to speak of, at any door.
+// What callers without a key can make a platform hold in memory: a small, bounded amount, at every API.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';

@@ -44,7 +44,7 @@ const SERVICES = [
   QuotaServiceService,
 ];
 
-describe('Doors that are attacked', { timeout: (SECONDS + 300) * 1_000 }, () => {
+describe('APIs that are attacked', { timeout: (SECONDS + 300) * 1_000 }, () => {
   let stack: Stack;
   let issuer: Issuer;
   let keys: readonly [SigningKey, SigningKey];

@@ -39,7 +39,7 @@ export function startLargeLoad(rest: RestClient, random: () => number): Load {
       const { status, body } = await rest.call<{ events: { id: string }[] }>('POST', path, { events });
       if (status === 202) ids.push(...body.events.map(({ id }) => id));
     } catch {
-      // the door is away; what it may have taken is in the list of events all the same
+      // the API is unavailable; events that it accepted are in the list of events all the same
     }
   };
   const timer = setInterval(() => {

@@ -54,7 +54,7 @@ export function startProber(rest: RestClient, load: Load): Prober {
       const older = load.accepted[Math.floor(Math.random() * load.accepted.length)];
       if (newest === undefined || older === undefined) continue;
       const asked = ++looks % TERMINATE_EVERY === 0 ? end(newest) : look(newest).then(() => look(older));
-      await asked.catch(() => undefined); // the door itself may be away
+      await asked.catch(() => undefined); // the API itself may be unavailable
     }
   };
   const running = run();

@@ -1,6 +1,6 @@
 import { connect } from 'node:net';
 
-/** Says something to a door byte by byte, which no client library would, and answers all it says until it hangs up. */
+/** Sends bytes to an API, which no client library would, and returns all bytes of the answer until the connection closes. */
 export function rawHttp(url: string, text: string, withinMs = 10_000): Promise<string> {
   const { hostname, port } = new URL(url);
   return new Promise((resolve, reject) => {

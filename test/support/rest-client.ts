@@ -6,7 +6,7 @@ import type { EventAnswer, LogLineAnswer } from '../../tools/cli/src/answers.ts'
 import { readEventStream } from '../../tools/cli/src/event-stream.ts';
 import { zipOf } from './zip.ts';
 
-/** An answer of the REST door. */
+/** An answer of the REST API. */
 export type Answer<T = unknown> = { readonly status: number; readonly headers: Headers; readonly body: T };
 export type ErrorAnswer = {
   readonly error: {

@@ -12,7 +12,7 @@ export type Stack = {
   readonly http: string;
   readonly grpc: string;
   readonly metrics: string;
-  /** The key its doors ask for, as `id:secret`; empty if they are open. */
+  /** The key of its APIs, as `id:secret`; empty if they are open. */
   readonly accessKey: string;
   /** What a caller sends who has it. */
   readonly headers: Readonly<Record<string, string>>;

@@ -3,11 +3,11 @@
 /** Globs of the files that are checked, from the root of the repository. */
 export const COVERED: readonly string[] = [
   '*.md',
-  '{docs,tools}/**/*.md',
+  '{docs,services,tools,test}/**/*.md',
   '{proto,libs,deploy,examples,runtimes,bench}/**/*',
   'services/{queue,event-store,scheduler,registry,all-in-one}/**/*',
-  'tools/words/*.ts',
-  'tools/{check-words,docs,docs.test}.ts',
+  '{services/gateway,services/instance-agent,test,tools}/**/*.{ts,mjs,cjs,js,json,c,h,py,go,rs,toml,yaml,sh,txt,sql}',
+  '{services/gateway,services/instance-agent,test,tools}/**/{Dockerfile,bootstrap,scf_bootstrap}',
 ];
 
 /** Parts of paths that are never checked: what is generated, downloaded or not of the project, and the lists of retired words themselves. */
@@ -17,6 +17,7 @@ const EXEMPT: readonly RegExp[] = [
   /(^|\/)src\/gen(\/|$)/,
   /(^|\/)(package-lock\.json|Cargo\.lock|go\.sum|LICENSE)$/,
   /^proto\/grpc\//,
+  /^services\/instance-agent\/native\/bin\//,
   /^tools\/(words\/(cspell\.yaml|phrases\.ts|project-words\.txt)|words\.test\.ts)$/,
 ];
 

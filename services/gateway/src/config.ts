@@ -16,25 +16,25 @@ import { ISSUER, issuersOf } from './domain/issuer-list.ts';
 import { ROLE_RULE, roleRuleOf } from './domain/token-rights.ts';
 import { isTrustworthy, type TokenSettings } from './domain/token-settings.ts';
 
-/** Settings of the doors, as they are written in the environment. */
+/** Settings of the APIs, as they are written in the environment. */
 export const GATEWAY_SETTINGS = {
   host: text({
     name: 'EVENFALL_HOST',
-    doc: 'Address the doors listen on.',
+    doc: 'Address the APIs listen on.',
     fallback: '127.0.0.1',
     pattern: /^[\w.:-]+$/,
     form: 'an address or host name',
   }),
   httpPort: integer({
     name: 'EVENFALL_HTTP_PORT',
-    doc: 'Port of the REST door; 0 picks a free one.',
+    doc: 'Port of the REST API; 0 picks a free one.',
     fallback: '8080',
     min: 0,
     max: 65_535,
   }),
   grpcPort: integer({
     name: 'EVENFALL_GRPC_PORT',
-    doc: 'Port of the gRPC door; 0 picks a free one.',
+    doc: 'Port of the gRPC API; 0 picks a free one.',
     fallback: '9090',
     min: 0,
     max: 65_535,
@@ -42,7 +42,7 @@ export const GATEWAY_SETTINGS = {
   allowedHosts: allowedHostsSetting,
   accessKeys: list({
     name: 'EVENFALL_ACCESS_KEYS',
-    doc: 'Access keys the doors ask for. Unset, the all-in-one program makes one at its first start, in the file `access-key` of its data folder; the gateway as a process of its own does not start.',
+    doc: 'Access keys of the APIs. Unset, the all-in-one program makes one at its first start, in the file `access-key` of its data folder; the gateway as a process of its own does not start.',
     fallback: undefined,
     secret: true,
     pattern: /^[\w.-]{1,64}:[^\s:,]{8,256}$/,
@@ -50,7 +50,7 @@ export const GATEWAY_SETTINGS = {
   }),
   open: choice({
     name: 'EVENFALL_OPEN',
-    doc: 'With `yes` the doors ask for no key: whatever runs on this machine may do everything. On loopback only, and not together with access keys.',
+    doc: 'With `yes` the APIs need no key: every program on this machine may do everything. On loopback only, and not together with access keys.',
     fallback: 'no',
     choices: ['yes', 'no'],
   }),
@@ -63,7 +63,7 @@ export const GATEWAY_SETTINGS = {
   }),
   oidcIssuer: text({
     name: 'EVENFALL_OIDC_ISSUER',
-    doc: 'Issuer of tokens that the REST and gRPC doors take beside access keys, exactly as the tokens name it. Its keys are found by OpenID Connect discovery. Unset, no tokens are taken.',
+    doc: 'Issuer of tokens that the REST and gRPC APIs accept beside access keys, exactly as the tokens name it. Its keys are found by OpenID Connect discovery. Unset, no tokens are taken.',
     fallback: undefined,
     pattern: ISSUER,
     form: 'an https address; http on this machine alone',
@@ -111,7 +111,7 @@ export const GATEWAY_SETTINGS = {
   }),
   maxConnections: integer({
     name: 'EVENFALL_MAX_CONNECTIONS',
-    doc: 'Connections the HTTP and gRPC doors have open at the same time, all callers together; further ones are closed.',
+    doc: 'Connections that the HTTP and gRPC APIs have open at the same time, all callers together; further ones are closed.',
     fallback: '8192',
     min: 16,
     max: 1_000_000,
@@ -132,13 +132,13 @@ export const GATEWAY_SETTINGS = {
   }),
   scfBehindTls: choice({
     name: 'EVENFALL_SCF_BEHIND_TLS',
-    doc: 'With `yes` a proxy in front of the doors ends TLS. Else the SCF-compatible door takes requests from this machine alone: a signed request can be sent again by who reads it.',
+    doc: 'With `yes` a proxy in front of the APIs ends TLS. Else the SCF-compatible API accepts requests from this machine only: a signed request can be sent again by anyone who reads it.',
     fallback: 'no',
     choices: ['yes', 'no'],
   }),
   scfTimeZone: text({
     name: 'EVENFALL_SCF_TIME_ZONE',
-    doc: 'Time zone of the times at the SCF-compatible door, which name none.',
+    doc: 'Time zone of the times at the SCF-compatible API, which name none.',
     fallback: 'Asia/Shanghai',
     pattern: /^[A-Za-z][\w+/-]{0,63}$/,
     form: 'a name of the tz database, such as "Asia/Shanghai" or "UTC"',
@@ -150,13 +150,13 @@ export type GatewaySettings = {
   readonly host: string;
   readonly httpPort: number;
   readonly grpcPort: number;
-  /** Names of hosts the doors answer for, beside addresses and `localhost`. */
+  /** Names of hosts the APIs answer for, beside addresses and `localhost`. */
   readonly allowedHosts: readonly string[];
-  /** Empty only where the doors are open. */
+  /** Empty only where the APIs are open. */
   readonly accessKeys: readonly AccessKey[];
   /** How long keys of the registry are good while it cannot be reached. */
   readonly accessKeysMaxAgeMs: number;
-  /** Whether nobody is asked for a key. */
+  /** Whether callers need no key. */
   readonly isOpen: boolean;
   /** What tokens of each issuer have to be; empty where none are taken. */
   readonly oidc: readonly TokenSettings[];
@@ -207,7 +207,7 @@ export function accessKeyOf(key: string): AccessKey {
   return { id: key.slice(0, colon), secret: key.slice(colon + 1) };
 }
 
-/** Refuses doors that are open to a network: with the other faults of the settings … */
+/** Refuses APIs that are open to a network: with the other faults of the settings. */
 export const GATEWAY_CHECKS: readonly SettingsCheck<typeof GATEWAY_SETTINGS>[] = [
   {
     of: ['host', 'accessKeys', 'open'],
@@ -225,9 +225,9 @@ const KEY_CHECK: SettingsCheck<typeof GATEWAY_SETTINGS> = {
 };
 
 const NO_KEY =
-  'EVENFALL_ACCESS_KEYS is not set: the doors ask for a key, and every gateway for the same ones; write keys as "id:secret", such as EVENFALL_ACCESS_KEYS=ops:$(openssl rand -hex 24)';
+  'EVENFALL_ACCESS_KEYS is not set: the APIs need keys, the same ones at every gateway; write keys as "id:secret", such as EVENFALL_ACCESS_KEYS=ops:$(openssl rand -hex 24)';
 
-/** … and at the doors, whoever opens them: nobody gets in by a list of keys that is empty by mistake. */
+/** Checked again when the APIs start: a list of keys that is empty by mistake gives access to no caller. */
 export function checkOpenness({ host, accessKeys, isOpen }: Pick<GatewaySettings, 'host' | 'accessKeys' | 'isOpen'>): void {
   const fault = isOpen ? opennessFault(host, accessKeys) : accessKeys.length === 0 ? NO_KEY : undefined;
   if (fault !== undefined) throw new SettingsError([fault]);
@@ -235,21 +235,21 @@ export function checkOpenness({ host, accessKeys, isOpen }: Pick<GatewaySettings
 
 function opennessFault(host: string, accessKeys: readonly unknown[]): string | undefined {
   if (accessKeys.length > 0)
-    return 'EVENFALL_OPEN="yes" and EVENFALL_ACCESS_KEYS are both set: the doors ask for a key or they do not; take one of them away';
+    return 'EVENFALL_OPEN="yes" and EVENFALL_ACCESS_KEYS are both set: the APIs need a key or they do not; remove one of them';
   if (isLoopback(host)) return undefined;
   return `EVENFALL_HOST="${host}" with EVENFALL_OPEN="yes": others than this machine could call without a key; take EVENFALL_OPEN away, or listen on 127.0.0.1`;
 }
 
 type OidcSettings = Pick<SettingsOf<typeof GATEWAY_SETTINGS>, 'oidcIssuer' | 'oidcAudience' | 'oidcRoles' | 'open'>;
 
-/** Half of the settings would let in tokens of others, or nobody. */
+/** A part of the settings alone would accept tokens of others, or none. */
 function oidcFault({ oidcIssuer: issuer, oidcAudience: audience, oidcRoles: roles, open }: OidcSettings): string | undefined {
   const isSet = [issuer, audience, roles].map((one) => one !== undefined);
   if (!isSet.includes(true)) return undefined;
   if (isSet.includes(false) || issuer === undefined)
     return 'EVENFALL_OIDC_ISSUER, EVENFALL_OIDC_AUDIENCE and EVENFALL_OIDC_ROLES go together: some of them are not set';
   if (open === 'yes')
-    return 'EVENFALL_OPEN="yes" and EVENFALL_OIDC_ISSUER are both set: the doors ask who calls or they do not; take one of them away';
+    return 'EVENFALL_OPEN="yes" and EVENFALL_OIDC_ISSUER are both set: the APIs identify callers or they do not; remove one of them';
   return isTrustworthy(issuer)
     ? undefined
     : `EVENFALL_OIDC_ISSUER="${issuer}": its keys would be fetched without TLS; write an https address`;

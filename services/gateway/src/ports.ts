@@ -37,7 +37,7 @@ export type HeldSecret = {
   readonly access: Access;
 };
 
-/** An access key as the doors hold it. */
+/** An access key as the APIs hold it. */
 export type HeldKey = { readonly untilMs: number; readonly secrets: readonly HeldSecret[] };
 
 /** The keys of the settings, and those of the registry. */
@@ -47,8 +47,8 @@ export type KeyRing = {
   isOwn(id: string): boolean;
   /** Aborted once the key, or token, is not good any more: for what goes on after a call was let in. Undefined for what never ends. */
   endOf(access: Access): AbortSignal | undefined;
-  /** Whether all keys are known that there are. */
-  readonly standing: boolean;
+  /** Whether the watch of the registry is connected, so that all keys are known. */
+  readonly isWatching: boolean;
 };
 
 /** Tokens of OIDC issuers. Refusals: UNAUTHENTICATED, TOKEN_WITHOUT_ROLE, SERVICE_UNAVAILABLE while the issuer's keys cannot be fetched. */
@@ -67,7 +67,7 @@ export type Tokens = {
 export type QuotaBook = {
   ofNamespace(namespace: string): NamespaceQuota | undefined;
   ofKey(keyId: string): KeyQuota | undefined;
-  /** Whether all that there were have been told of once; waits a while for it. */
+  /** Whether all quotas were received once; waits a limited time for it. */
   known(): boolean | Promise<boolean>;
   /** Whether they are current. */
   readonly standing: boolean;
@@ -99,17 +99,17 @@ export type Admit = (sent: {
   readonly areQueued: boolean;
 }) => Promise<() => void>;
 
-/** What qualifiers name, remembered for as long as the registry would tell of a change. */
+/** The functions that qualifiers name, cached while the registry reports changes. */
 export type FunctionCache = {
   /** Resolves a qualifier. Refusals: FUNCTION_NOT_FOUND, QUALIFIER_NOT_FOUND, SERVICE_UNAVAILABLE. */
   resolve(namespace: string, name: string, qualifier: string): Promise<FunctionMessage>;
   /** Forgets a function that is known to have changed. */
   forget(namespace: string, name: string): void;
-  /** Whether the registry's watch stands, and with it what is remembered. */
-  readonly standing: boolean;
+  /** Whether the watch of the registry is connected: otherwise nothing is cached. */
+  readonly isWatching: boolean;
 };
 
-/** What bounds the payloads at the doors. */
+/** Limits of the payloads at the APIs. */
 export type PayloadLimits = {
   /** Bytes of one asynchronous payload. */
   readonly maxPayloadBytes: number;
@@ -146,7 +146,7 @@ export type Gateway = Omit<GatewayPorts, 'queues'> & {
   readonly bodies: LargeBodies;
 };
 
-/** Takes what the doors have to say to the audit log. */
+/** Accepts the entries of the APIs for the audit log. */
 export type AuditTrail = {
   /** Notes an entry; resolves when it is kept, or after two seconds: it is kept later then. */
   note(entry: AuditEntry): Promise<void>;

@@ -32,7 +32,7 @@ import type { Gateway, GatewayPorts, KeyRing, Tokens } from './ports.ts';
 export { accessKeyOf, GATEWAY_CHECKS, GATEWAY_SETTINGS, gatewaySettings, type GatewaySettings } from './config.ts';
 export type { GatewayPorts } from './ports.ts';
 
-/** The running doors. */
+/** The running APIs. */
 export type RunningGateway = {
   readonly httpPort: number;
   readonly grpcPort: number;
@@ -42,17 +42,17 @@ export type RunningGateway = {
 };
 
 /** Said at every start, by `/readyz` and by `evenfall doctor`. */
-export const OPEN_NOTE = 'the doors are open (EVENFALL_OPEN=yes): whatever runs on this machine may do everything, without a key';
+export const OPEN_NOTE = 'the APIs are open (EVENFALL_OPEN=yes): every program on this machine may do everything, without a key';
 /** How long a connection over gRPC may stay without a call that was let in. */
 const STRANGER_MS = 30_000;
 /** Calls at the same time on one connection over gRPC; clients have further ones wait. */
 const MAX_STREAMS = 100;
 /** How long a connection over gRPC may stay without a call. */
 const IDLE_MS = 300_000;
-/** How long open calls may take to end when the doors close. */
+/** How long open calls may take to end when the APIs stop. */
 const STOP_GRACE_MS = 2_000;
 
-/** Opens the doors; `away` names those behind them that do not answer, for `/readyz`. Rejects if a port is taken, or if the settings would let strangers in. */
+/** Starts the APIs; `away` names the services behind them that do not answer, for `/readyz`. Rejects if a port is in use, or if the settings would give callers without a key access. */
 export async function startGateway(
   ports: GatewayPorts,
   settings: GatewaySettings,
@@ -83,7 +83,7 @@ export async function startGateway(
   const audit = createAuditTrail(ports);
   const signerOf = (id: string) => {
     const signer = signerNamed(keys, id, systemClock.now());
-    if (!signer && !keys.standing) throw refuse('SERVICE_UNAVAILABLE', { detail: 'access keys cannot be looked up' });
+    if (!signer && !keys.isWatching) throw refuse('SERVICE_UNAVAILABLE', { detail: 'access keys cannot be looked up' });
     return signer;
   };
   const guard = createGuard(settings.allowedHosts);
@@ -99,7 +99,7 @@ export async function startGateway(
   const health = createHealthWatch(ports);
   const parts = [cache, queue, health, keyCache, quotas, waiting, audit, ...(tokens ? [tokens] : [])];
   const watching = Promise.all(parts.map((part) => part.run(stopping.signal)));
-  const isWatching = (): boolean => cache.standing && keys.standing && quotas.standing;
+  const isWatching = (): boolean => cache.isWatching && keys.isWatching && quotas.isWatching;
   const readiness: Readiness = {
     waitsFor: () => [...new Set([...(isWatching() ? [] : ["the registry's watch"]), ...away()])],
     faults: health.faults,
@@ -202,8 +202,8 @@ function withTokens(keys: KeyRing, tokens: Tokens | undefined): KeyRing {
     find: keys.find,
     isOwn: keys.isOwn,
     endOf: (access) => tokens.endOf(access) ?? keys.endOf(access),
-    get standing() {
-      return keys.standing;
+    get isWatching() {
+      return keys.isWatching;
     },
   };
 }

@@ -86,19 +86,19 @@ if (isRoot) {
           const here = opened(context);
           if (!here) return;
           const { probes } = here;
-          const [door, far] = [await listenOn('127.0.0.1'), await listenOn(hostAddress ?? '127.0.0.1')];
+          const [near, far] = [await listenOn('127.0.0.1'), await listenOn(hostAddress ?? '127.0.0.1')];
           const held = createServer().listen('\0evenfall-test-of-an-ordinary-host');
           const other = await probes.web();
           const { port } = await probes.ask(other, { hold: 'evenfall-test-of-an-ordinary-other' });
           const instance = await probes.web({ port: 9500 });
           const seen = await probes.ask(instance, {
-            dial: [door.place, far.place, ['127.0.0.1', Number(port)]],
+            dial: [near.place, far.place, ['127.0.0.1', Number(port)]],
             abstract: ['evenfall-test-of-an-ordinary-host', 'evenfall-test-of-an-ordinary-other'],
           });
           const isShared = network === 'host';
           assert.deepEqual(seen.dialled, isShared ? Array(3).fill('connected') : ['ECONNREFUSED', 'ENETUNREACH', 'ECONNREFUSED']);
           assert.deepEqual(seen.abstract, Array(2).fill(isShared ? 'connected' : 'ECONNREFUSED'));
-          for (const each of [door, far, held]) each.close();
+          for (const each of [near, far, held]) each.close();
           await Promise.all([instance, other].map(probes.leave));
         });
 

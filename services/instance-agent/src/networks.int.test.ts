@@ -130,13 +130,13 @@ for (const network of SHAPES) {
       it('reach what they are to reach, and nothing else', async () => {
         assert.ok(hostAddress, 'this host has an address');
         // The platform's API is on the host's loopback, as the first of these.
-        const [door, far] = [await listenOn('127.0.0.1'), await listenOn(hostAddress)];
+        const [near, far] = [await listenOn('127.0.0.1'), await listenOn(hostAddress)];
         const other = await probes.web({ environment: { LISTEN: '0.0.0.0' } });
         const { address, port } = await probes.ask(other, { hold: 'evenfall-test-of-another' });
         const held = createServer().listen('\0evenfall-test-of-the-host');
         try {
           const instance = await probes.web();
-          const places = [door.place, far.place, outside.place, allowed.place, METADATA, ELSEWHERE] as const;
+          const places = [near.place, far.place, outside.place, allowed.place, METADATA, ELSEWHERE] as const;
           const seen = await probes.ask(instance, {
             dial: [...places, [by({ auto: address, none: '127.0.0.1', host: '127.0.0.1' }), Number(port)]],
             abstract: ['evenfall-test-of-another', 'evenfall-test-of-the-host'],
@@ -154,13 +154,13 @@ for (const network of SHAPES) {
           if (network !== 'host') assert.deepEqual(seen.dialled.slice(4, 6), by({ auto: [no, no], none: [gone, gone], host: [] }));
           if (network !== 'none') assert.equal(seen.dialled[6], by({ auto: no, none: '', host: isOpen }));
           assert.deepEqual(seen.abstract, network === 'host' ? [isOpen, isOpen] : ['ECONNREFUSED', 'ECONNREFUSED']);
-          assert.deepEqual([door.callers.length, far.callers.length], network === 'host' ? [1, 1] : [0, 0]);
+          assert.deepEqual([near.callers.length, far.callers.length], network === 'host' ? [1, 1] : [0, 0]);
           // In the name of the host, by the address on the way there.
           if (network === 'auto') assert.deepEqual([outside.callers, allowed.callers], [['198.51.100.1'], ['192.168.77.1']]);
           await probes.leave(instance);
         } finally {
           held.close();
-          for (const each of [door, far]) each.close();
+          for (const each of [near, far]) each.close();
           await probes.leave(other);
         }
       });

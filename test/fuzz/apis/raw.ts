@@ -5,14 +5,12 @@ import { type Attack, bytes, type Target, wholeNumber } from './target.ts';
 const WITHIN_MS = 2_000;
 const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
 
-/** Bytes that are no request, or nearly one, to any of the doors. */
+/** Bytes that are no request, or nearly one, to any of the APIs. */
 export const sendBytes: Attack = (target, random, from) => {
-  const door = pick(random, ['http', 'http', 'grpc', 'grpc', 'metrics'] as const);
-  const output = door === 'grpc' ? http2Bytes(random) : http1Bytes(random, target);
+  const api = pick(random, ['http', 'http', 'grpc', 'grpc', 'metrics'] as const);
+  const output = api === 'grpc' ? http2Bytes(random) : http1Bytes(random, target);
   return new Promise((resolve) => {
-    const [host = '', port = ''] = (door === 'grpc' ? target.grpc : new URL(door === 'http' ? target.http : target.metrics).host).split(
-      ':',
-    );
+    const [host = '', port = ''] = (api === 'grpc' ? target.grpc : new URL(api === 'http' ? target.http : target.metrics).host).split(':');
     const socket = connect({ host, port: Number(port), localAddress: from });
     let answer = '';
     const late = setTimeout(() => socket.destroy(), wholeNumber(random, WITHIN_MS));
@@ -24,7 +22,7 @@ export const sendBytes: Attack = (target, random, from) => {
       clearTimeout(late);
       const status = /^HTTP\/1\.1 (\d+)/.exec(answer)?.[1];
       resolve(
-        `raw ${door} ${status === '500' ? `FAULT ${JSON.stringify(output.toString('latin1').slice(0, 200))} ${answer}` : (status ?? 'closed')}`,
+        `raw ${api} ${status === '500' ? `FAULT ${JSON.stringify(output.toString('latin1').slice(0, 200))} ${answer}` : (status ?? 'closed')}`,
       );
     });
     if (random() < 0.3) {

@@ -1,6 +1,6 @@
 import type { Random } from '../../support/random.ts';
 
-/** The platform as those who attack its doors see it. */
+/** The platform as attackers of its APIs see it. */
 export type Target = {
   /** `http://127.0.0.1:8080`. */
   readonly http: string;
@@ -15,7 +15,7 @@ export type Target = {
   readonly code: string;
   /** Tokens of its issuer, odd ones. */
   readonly tokens: readonly string[];
-  /** Methods of the gRPC door, `/package.Service/Method`. */
+  /** Methods of the gRPC API, `/package.Service/Method`. */
   readonly methods: readonly string[];
 };
 

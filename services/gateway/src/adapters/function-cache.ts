@@ -4,7 +4,7 @@ import { superviseLoop } from '@evenfall/lifecycle';
 import type { FunctionCache, GatewayPorts } from '../ports.ts';
 import { TIMEOUTS_MS } from '../domain/timeouts.ts';
 
-/** Functions remembered; the one remembered longest goes first. */
+/** Functions in the cache; the oldest one is removed first. */
 const MAX_FUNCTIONS = 10_000;
 
 type Entries = Map<string, Promise<FunctionMessage>>;
@@ -13,7 +13,7 @@ type Entries = Map<string, Promise<FunctionMessage>>;
 export function createFunctionCache(
   ports: Pick<GatewayPorts, 'registry' | 'log'>,
 ): FunctionCache & { run(signal: AbortSignal): Promise<void> } {
-  let standing = false;
+  let isWatching = false;
   let functions = new Map<string, Entries>();
 
   const ask = async (namespace: string, name: string, qualifier: string): Promise<FunctionMessage> => {
@@ -31,16 +31,16 @@ export function createFunctionCache(
     return entries;
   };
   const empty = (): void => {
-    standing = false;
+    isWatching = false;
     functions = new Map();
   };
 
   return {
-    get standing() {
-      return standing;
+    get isWatching() {
+      return isWatching;
     },
     resolve(namespace, name, qualifier) {
-      if (!standing) return ask(namespace, name, qualifier);
+      if (!isWatching) return ask(namespace, name, qualifier);
       const entries = entriesOf(`${namespace}/${name}`);
       const known = entries.get(qualifier);
       if (known) return known;
@@ -58,7 +58,7 @@ export function createFunctionCache(
         async () => {
           try {
             for await (const change of ports.registry.watchFunctions({}, { signal })) {
-              if (change.namespace === '') standing = true;
+              if (change.namespace === '') isWatching = true;
               else functions.delete(`${change.namespace}/${change.name}`);
             }
           } finally {

@@ -14,15 +14,15 @@ const ROLE_OF: Readonly<Record<number, Role>> = {
   [AccessKey_Role.VIEWER]: 'viewer',
 };
 
-/** How often it is looked whether keys with open streams are not good any more. */
+/** How often the keys of open streams are checked for their end. */
 const LOOK_MS = 1_000;
-/** Said by `/readyz`. */
+/** Shown by `/readyz`. */
 const CUT_OFF_NOTE =
   'the registry has not been reached for longer than EVENFALL_ACCESS_KEYS_MAX_AGE: its access keys are refused as not to be looked up, those of the settings work';
 
 /**
- * Holds the keys of the settings, and those the registry tells of. When its watch breaks, what is known stays good for `maxAgeMs`, since a key may be
- * revoked meanwhile, and what is not known is not known to be wrong; the next watch begins with all keys there are.
+ * Holds the keys of the settings and those of the registry. When its watch breaks, known keys stay valid for `maxAgeMs`, since a key may be
+ * revoked meanwhile, and an unknown key may be a new one; the next watch begins with all keys.
  */
 export function createKeyCache(
   ports: Pick<GatewayPorts, 'registry' | 'log'>,
@@ -32,9 +32,9 @@ export function createKeyCache(
 ): KeyRing & { note(): string | undefined; run(signal: AbortSignal): Promise<void> } {
   const ownKeys = new Map(own.map(({ id, secret }) => [id, ownKey(id, secret)]));
   let known = new Map<string, HeldKey>();
-  let standing = false;
+  let isWatching = false;
   let brokenMs = -Infinity; // monotonic
-  const isCurrent = (): boolean => standing || clock.monotonic() - brokenMs <= maxAgeMs;
+  const isCurrent = (): boolean => isWatching || clock.monotonic() - brokenMs <= maxAgeMs;
   const findKnown = (id: string): HeldKey | undefined => (isCurrent() ? known.get(id) : undefined);
   // Of secrets that have streams open, or had, by id and digest.
   const ends = new Map<string, { readonly id: string; readonly sha256: Buffer; readonly controller: AbortController }>();
@@ -43,7 +43,7 @@ export function createKeyCache(
     const [held, now] = [findKnown(id), clock.now()];
     return held !== undefined && held.untilMs > now && held.secrets.some((one) => one.untilMs > now && one.sha256.equals(sha256));
   };
-  const endThoseGone = (): void => {
+  const endRevoked = (): void => {
     for (const [name, { id, sha256, controller }] of ends) {
       if (isGood(id, sha256)) continue;
       controller.abort();
@@ -51,7 +51,7 @@ export function createKeyCache(
     }
   };
 
-  const take = (keys: Map<string, HeldKey>, kept: StoredAccessKey): void => {
+  const apply = (keys: Map<string, HeldKey>, kept: StoredAccessKey): void => {
     const id = kept.accessKey?.id ?? '';
     const held = heldKey(kept);
     if (held) keys.set(id, held);
@@ -59,8 +59,8 @@ export function createKeyCache(
     for (const { access, sha256 } of held?.secrets ?? []) digests.set(access, sha256);
   };
   return {
-    get standing() {
-      return standing;
+    get isWatching() {
+      return isWatching;
     },
     find: (id) => ownKeys.get(id) ?? findKnown(id),
     note: () => (isCurrent() || brokenMs === -Infinity ? undefined : CUT_OFF_NOTE),
@@ -76,7 +76,7 @@ export function createKeyCache(
       return end.controller.signal;
     },
     async run(signal) {
-      const looking = setInterval(endThoseGone, LOOK_MS);
+      const looking = setInterval(endRevoked, LOOK_MS);
       looking.unref();
       await superviseLoop(
         {
@@ -88,16 +88,16 @@ export function createKeyCache(
           const first = new Map<string, HeldKey>();
           try {
             for await (const { keys, isComplete } of ports.registry.watchAccessKeys({}, { signal })) {
-              for (const kept of keys) take(standing ? known : first, kept);
+              for (const kept of keys) apply(isWatching ? known : first, kept);
               if (isComplete) {
                 known = first;
-                standing = true;
+                isWatching = true;
               }
-              if (standing) endThoseGone();
+              if (isWatching) endRevoked();
             }
           } finally {
-            if (standing) brokenMs = clock.monotonic();
-            standing = false;
+            if (isWatching) brokenMs = clock.monotonic();
+            isWatching = false;
           }
           if (!signal.aborted) throw new Error('the registry ended the watch');
         },

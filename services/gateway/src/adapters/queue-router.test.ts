@@ -80,7 +80,7 @@ const reasonOf = (call: Promise<unknown>): Promise<string> =>
     (error: unknown) => (isRefusal(error) ? error.reason : String(error)),
   );
 
-describe('the queue as the doors see it', () => {
+describe('the queue as the APIs see it', () => {
   it('gives events to the owner of their lane, of two that say so to the newer', async () => {
     const [a, b] = [replica(), replica()];
     const { router, stop } = route(a, b);

@@ -8,19 +8,19 @@ const DEFAULT_NAME = '*';
 /** How long a call waits for the first quotas, right after the start. */
 const FIRST_MS = 2_000;
 
-/** Holds the quotas the registry tells of. When its watch breaks, what is known stays; the next watch begins with all quotas there are. */
+/** Holds the quotas of the registry. When its watch breaks, known quotas stay; the next watch begins with all quotas. */
 export function createQuotaCache(ports: Pick<GatewayPorts, 'registry' | 'log'>): QuotaBook & { run(signal: AbortSignal): Promise<void> } {
   let namespaces: ReadonlyMap<string, NamespaceQuota> = new Map();
   let keys: ReadonlyMap<string, KeyQuota> = new Map();
   let isKnown = false;
-  const told = Promise.withResolvers<undefined>();
-  let standing = false;
+  const complete = Promise.withResolvers<undefined>();
+  let isWatching = false;
   const onFailure = (error: unknown): void => ports.log.warn('the watch of quotas broke', { error: String(error) });
   return {
-    get standing() {
-      return standing;
+    get isWatching() {
+      return isWatching;
     },
-    known: () => isKnown || Promise.race([told.promise, sleep(FIRST_MS, undefined, { ref: false })]).then(() => isKnown),
+    known: () => isKnown || Promise.race([complete.promise, sleep(FIRST_MS, undefined, { ref: false })]).then(() => isKnown),
     get limitsQueued() {
       return limits(namespaces) || limits(keys);
     },
@@ -35,7 +35,7 @@ export function createQuotaCache(ports: Pick<GatewayPorts, 'registry' | 'log'>):
         const ofKeys = new Map<string, KeyQuota>();
         try {
           for await (const { namespaceQuotas, keyQuotas, isComplete } of ports.registry.watchQuotas({}, { signal })) {
-            // What has no time was taken away.
+            // A quota without a time was removed.
             for (const one of namespaceQuotas)
               if (one.updateTime) ofNamespaces.set(one.namespace, one);
               else ofNamespaces.delete(one.namespace);
@@ -45,11 +45,11 @@ export function createQuotaCache(ports: Pick<GatewayPorts, 'registry' | 'log'>):
             if (!isComplete) continue;
             [namespaces, keys] = [ofNamespaces, ofKeys];
             isKnown = true;
-            told.resolve(undefined);
-            standing = true;
+            complete.resolve(undefined);
+            isWatching = true;
           }
         } finally {
-          standing = false;
+          isWatching = false;
         }
         if (!signal.aborted) throw new Error('the registry ended the watch');
       }),

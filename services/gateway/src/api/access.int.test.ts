@@ -8,7 +8,7 @@ import { grpcClient } from '@evenfall/rpc';
 import { startGateway } from '../service.ts';
 import { fakeWorld } from '../testing/fakes.ts';
 import { silentLog } from '@evenfall/telemetry';
-import { call, openDoors, SETTINGS } from '../testing/harness.ts';
+import { call, openApis, SETTINGS } from '../testing/harness.ts';
 
 const ID = '01990000-0000-7000-8000-000000000003';
 const KEY = { id: 'ops', secret: 'correct-horse' };
@@ -16,41 +16,41 @@ const KEY = { id: 'ops', secret: 'correct-horse' };
 const KEYS = { accessKeys: [{ id: 'other', secret: 'battery-staple' }, KEY] };
 const PATHS = ['/v1/agents', '/nowhere', '/openapi.json', '/docs/json', '/docs/yaml', '/docs/nothing', `/v1/events/${ID}:watch`];
 
-// Each with doors of its own: after some wrong keys the answers wait.
+// Each with a gateway of its own: after some wrong keys the answers are delayed.
 for (const authorization of [undefined, 'Basic b3Bz', 'Bearer ops', 'Bearer ops:wrong-horse!', 'Bearer other:correct-horse', 'Bearer '])
-  describe(`doors with access keys, asked with "${authorization ?? 'nothing'}"`, () => {
-    const doors = openDoors(KEYS);
+  describe(`APIs with access keys, called with "${authorization ?? 'nothing'}"`, () => {
+    const apis = openApis(KEYS);
 
     it('turn the caller away', async () => {
       for (const path of PATHS) {
-        const answer = await call(`${doors.url}${path}`, 'GET', undefined, { authorization: authorization ?? '' });
+        const answer = await call(`${apis.url}${path}`, 'GET', undefined, { authorization: authorization ?? '' });
         assert.equal(answer.status, 401, path);
         assert.match(answer.headers.get('www-authenticate') ?? '', /^Bearer/);
         assert.ok(answer.text.includes('"UNAUTHENTICATED"'));
       }
-      const { client, close } = grpcClient(EventServiceService, `127.0.0.1:${doors.gateway.grpcPort}`);
+      const { client, close } = grpcClient(EventServiceService, `127.0.0.1:${apis.gateway.grpcPort}`);
       const headers = authorization === undefined ? {} : { authorization };
       await assert.rejects(client.getEvent({ id: ID }, { headers }), { reason: 'UNAUTHENTICATED' });
       close();
     });
   });
 
-describe('doors with access keys', () => {
-  const doors = openDoors(KEYS);
+describe('APIs with access keys', () => {
+  const apis = openApis(KEYS);
 
   it('lets a key in and names it in the receipt', async () => {
-    doors.world.events.set(ID, Event.create({ id: ID }));
+    apis.world.events.set(ID, Event.create({ id: ID }));
     const headers = { authorization: `Bearer ${KEY.id}:${KEY.secret}` };
-    assert.equal((await call(`${doors.url}/v1/events/${ID}:terminate`, 'POST', {}, headers)).status, 200);
-    assert.equal(doors.world.terminations.at(-1)?.requester, 'ops');
-    const { client, close } = grpcClient(EventServiceService, `127.0.0.1:${doors.gateway.grpcPort}`);
+    assert.equal((await call(`${apis.url}/v1/events/${ID}:terminate`, 'POST', {}, headers)).status, 200);
+    assert.equal(apis.world.terminations.at(-1)?.requester, 'ops');
+    const { client, close } = grpcClient(EventServiceService, `127.0.0.1:${apis.gateway.grpcPort}`);
     const { event } = await client.getEvent({ id: ID }, { headers });
     assert.equal(event?.id, ID);
     close();
   });
 
   it('asks for one before it shows its protos, and not before it says how it is', async () => {
-    const address = `127.0.0.1:${doors.gateway.grpcPort}`;
+    const address = `127.0.0.1:${apis.gateway.grpcPort}`;
     const reflection = grpcClient(ServerReflectionService, address);
     const health = grpcClient(HealthService, address);
     async function* asked() {
@@ -71,11 +71,11 @@ describe('doors with access keys', () => {
 
   it('answers probes and the pages that a browser opens first without one', async () => {
     for (const path of ['/healthz', '/readyz', '/docs', '/docs/', '/docs/static/swagger-ui.css', '/docs/static/theme/key.js'])
-      assert.equal((await call(`${doors.url}${path}`, 'GET', undefined, { authorization: '' })).status, 200, path);
+      assert.equal((await call(`${apis.url}${path}`, 'GET', undefined, { authorization: '' })).status, 200, path);
   });
 });
 
-describe('doors without access keys', () => {
+describe('APIs without access keys', () => {
   const OPEN = { ...SETTINGS, accessKeys: [], isOpen: true };
 
   it('do not open, unless that was asked for', async () => {
@@ -93,9 +93,9 @@ describe('doors without access keys', () => {
     const log = { ...silentLog, warn: (message: string) => void warnings.push(message) };
     const gateway = await startGateway({ ...fakeWorld().ports, log }, OPEN);
     try {
-      assert.match(warnings.join('\n'), /the doors are open/);
+      assert.match(warnings.join('\n'), /the APIs are open/);
       const { json } = await call(`http://127.0.0.1:${gateway.httpPort}/readyz`, 'GET', undefined, { authorization: '' });
-      assert.match(JSON.stringify((json as { notes?: unknown }).notes), /the doors are open/);
+      assert.match(JSON.stringify((json as { notes?: unknown }).notes), /the APIs are open/);
       assert.equal((await call(`http://127.0.0.1:${gateway.httpPort}/v1/agents`, 'GET', undefined, { authorization: '' })).status, 200);
     } finally {
       await gateway.stop();

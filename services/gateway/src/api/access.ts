@@ -51,7 +51,7 @@ function keyCheck(keys: KeyRing, nowMs: () => number): (authorization: string | 
     const now = nowMs();
     let right: HeldSecret | undefined;
     for (const one of held?.secrets ?? noSecret) if (timingSafeEqual(one.sha256, digest) && one.untilMs > now) right = one;
-    if (!held && !keys.standing) throw refuse('SERVICE_UNAVAILABLE', { detail: 'access keys cannot be looked up' });
+    if (!held && !keys.isWatching) throw refuse('SERVICE_UNAVAILABLE', { detail: 'access keys cannot be looked up' });
     if (!held || !right) throw refuse('UNAUTHENTICATED', { detail: 'the access key is not known' });
     if (held.untilMs <= now) throw refuse('UNAUTHENTICATED', { detail: 'the access key has expired' });
     return right.access;

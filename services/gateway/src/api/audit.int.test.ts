@@ -9,17 +9,17 @@ import { refuse } from '@evenfall/errors';
 import { type GrpcClient, grpcClient } from '@evenfall/rpc';
 import { eventually } from '@evenfall/testkit';
 import { timeOfUuidV7 } from '@evenfall/time';
-import { call, callScf, openDoors, WITH_KEY } from '../testing/harness.ts';
+import { call, callScf, openApis, WITH_KEY } from '../testing/harness.ts';
 
 const ID = '01990000-0000-7000-8000-00000000000c';
 const OF_EVENT = { FunctionName: 'killer', InvokeRequestId: ID };
 
 describe('the audit log', () => {
-  const doors = openDoors();
+  const apis = openApis();
   let events: GrpcClient<typeof EventServiceService>;
   let functions: GrpcClient<typeof FunctionServiceService>;
   before(() => {
-    const address = `127.0.0.1:${doors.gateway.grpcPort}`;
+    const address = `127.0.0.1:${apis.gateway.grpcPort}`;
     events = grpcClient(EventServiceService, address, { headers: WITH_KEY });
     functions = grpcClient(FunctionServiceService, address, { headers: WITH_KEY });
   });
@@ -28,35 +28,35 @@ describe('the audit log', () => {
     functions.close();
   });
   beforeEach(() => {
-    doors.world.audit.length = 0;
-    doors.world.terminations.length = 0;
-    doors.world.events.set(ID, Event.create({ id: ID, namespace: 'default', function: 'killer', state: 2, trigger: 'api' }));
+    apis.world.audit.length = 0;
+    apis.world.terminations.length = 0;
+    apis.world.events.set(ID, Event.create({ id: ID, namespace: 'default', function: 'killer', state: 2, trigger: 'api' }));
   });
 
   const TERMINATE = {
-    REST: { api: Api.REST, operation: 'terminateEvent', ask: () => call(`${doors.url}/v1/events/${ID}:terminate`, 'POST', {}) },
+    REST: { api: Api.REST, operation: 'terminateEvent', ask: () => call(`${apis.url}/v1/events/${ID}:terminate`, 'POST', {}) },
     gRPC: {
       api: Api.GRPC,
       operation: 'evenfall.v1.EventService/TerminateEvent',
       ask: () => events.client.terminateEvent(TerminateEventRequest.create({ id: ID })).catch(() => undefined),
     },
-    SCF: { api: Api.SCF, operation: 'TerminateAsyncEvent', ask: () => callScf(doors.url, 'TerminateAsyncEvent', OF_EVENT) },
+    SCF: { api: Api.SCF, operation: 'TerminateAsyncEvent', ask: () => callScf(apis.url, 'TerminateAsyncEvent', OF_EVENT) },
   };
   for (const [name, { api, operation, ask }] of Object.entries(TERMINATE)) {
     it(`leaves a termination by ${name} that is done to the event log, which says who asked from where`, async () => {
       await ask();
-      const [termination] = doors.world.terminations;
+      const [termination] = apis.world.terminations;
       const { id, time, ...asked } = termination?.audit ?? assert.fail('nothing was terminated');
       assert.equal(time?.getTime(), timeOfUuidV7(id));
       const call = { keyId: 'test', address: '127.0.0.1', api, action: 'events.terminate', operation };
       assert.deepEqual(asked, { ...call, namespace: '', subject: ID, outcome: '' });
-      assert.deepEqual(doors.world.audit, [], 'nothing is written before its signal, nor a second record after it');
+      assert.deepEqual(apis.world.audit, [], 'nothing is written before its signal, nor a second record after it');
     });
 
     it(`has a termination by ${name} that failed, with the id that its record in the event log has`, async () => {
-      doors.world.queueFailure = refuse('LOG_UNAVAILABLE', { detail: 'away' });
+      apis.world.queueFailure = refuse('LOG_UNAVAILABLE', { detail: 'away' });
       const asked: (string | undefined)[] = [];
-      const [queue] = doors.world.ports.queues;
+      const [queue] = apis.world.ports.queues;
       assert.ok(queue);
       const { terminateEvent } = queue;
       Object.assign(queue, {
@@ -67,7 +67,7 @@ describe('the audit log', () => {
       });
       await ask();
       Object.assign(queue, { terminateEvent });
-      const [record] = await eventually(() => doors.world.audit.length > 0 && doors.world.audit);
+      const [record] = await eventually(() => apis.world.audit.length > 0 && apis.world.audit);
       assert.ok(record && asked.length > 0 && asked.every((id) => id === record.id));
       assert.deepEqual([record.api, record.operation, record.subject], [api, operation, ID]);
       assert.ok(!['OK', 'BEGUN'].includes(record.outcome), record.outcome);
@@ -76,29 +76,29 @@ describe('the audit log', () => {
 
   const named = { namespace: 'default', name: 'killer' };
   const CHANGES = {
-    REST: { api: Api.REST, ask: () => call(`${doors.url}/v1/namespaces/default/functions/killer/versions`, 'POST', {}) },
+    REST: { api: Api.REST, ask: () => call(`${apis.url}/v1/namespaces/default/functions/killer/versions`, 'POST', {}) },
     gRPC: { api: Api.GRPC, ask: () => functions.client.publishFunctionVersion({ ...named, description: '' }) },
-    SCF: { api: Api.SCF, ask: () => callScf(doors.url, 'PublishVersion', { FunctionName: 'killer' }) },
+    SCF: { api: Api.SCF, ask: () => callScf(apis.url, 'PublishVersion', { FunctionName: 'killer' }) },
   };
   for (const [name, { api, ask }] of Object.entries(CHANGES)) {
     it(`has a change by ${name} as begun before it is, and the same record says then what it came to`, async () => {
-      const { functions: clients } = doors.world.ports;
+      const { functions: clients } = apis.world.ports;
       const { publishFunctionVersion } = clients;
       const seen: string[] = [];
       let isRefused = false;
       Object.assign(clients, {
         publishFunctionVersion: (...given: Parameters<typeof publishFunctionVersion>) => {
-          seen.push(...doors.world.audit.map((one) => `${one.id} ${one.api} ${one.namespace} ${one.subject} ${one.outcome}`));
+          seen.push(...apis.world.audit.map((one) => `${one.id} ${one.api} ${one.namespace} ${one.subject} ${one.outcome}`));
           return isRefused ? Promise.reject(refuse('FUNCTION_NOT_FOUND', { function: 'killer' })) : publishFunctionVersion(...given);
         },
       });
       for (const isOk of [true, false]) {
-        seen.length = doors.world.audit.length = 0;
+        seen.length = apis.world.audit.length = 0;
         isRefused = !isOk;
         await Promise.resolve(ask()).catch(() => undefined);
-        const [record] = doors.world.audit;
+        const [record] = apis.world.audit;
         assert.deepEqual(seen, [`${record?.id} ${api} default killer BEGUN`]);
-        assert.equal(doors.world.audit.length, 1);
+        assert.equal(apis.world.audit.length, 1);
         assert.equal(record?.outcome === 'OK', isOk, record?.outcome);
         assert.notEqual(record?.outcome, 'BEGUN');
       }
@@ -107,9 +107,9 @@ describe('the audit log', () => {
   }
 
   it('has one record of what is refused before it begins', async () => {
-    const answer = await call(`${doors.url}/v1/namespaces/default/functions/killer/reserved-concurrency`, 'PUT', { what: 1 });
+    const answer = await call(`${apis.url}/v1/namespaces/default/functions/killer/reserved-concurrency`, 'PUT', { what: 1 });
     assert.equal(answer.status, 400, answer.text);
-    assert.equal(doors.world.audit.length, 1);
-    assert.ok(!['OK', 'BEGUN'].includes(doors.world.audit[0]?.outcome ?? ''));
+    assert.equal(apis.world.audit.length, 1);
+    assert.ok(!['OK', 'BEGUN'].includes(apis.world.audit[0]?.outcome ?? ''));
   });
 });

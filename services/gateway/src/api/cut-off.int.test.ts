@@ -6,31 +6,31 @@ import { EventServiceService, type StreamCreateEventsRequest } from '@evenfall/c
 import { isRefusal } from '@evenfall/errors';
 import { grpcClient } from '@evenfall/rpc';
 import { eventually } from '@evenfall/testkit';
-import { callScf, KEY, openDoors } from '../testing/harness.ts';
+import { callScf, KEY, openApis } from '../testing/harness.ts';
 import { bearerOf, keptKey } from '../testing/keys.ts';
 
 const MAX_AGE_MS = 1_500;
 
 describe('Keys of the registry, at a gateway that is cut off from it', () => {
-  const doors = openDoors({ accessKeysMaxAgeMs: MAX_AGE_MS });
+  const apis = openApis({ accessKeysMaxAgeMs: MAX_AGE_MS });
   const key = keptKey({ id: 'kept', role: AccessKey_Role.ADMIN, scf: true });
   const own = { authorization: `Bearer ${KEY.id}:${KEY.secret}` };
   const ends: (() => void)[] = [];
   after(() => ends.forEach((end) => end()));
-  const ask = (headers: Record<string, string>) => fetch(`${doors.url}/v1/agents`, { headers });
+  const ask = (headers: Record<string, string>) => fetch(`${apis.url}/v1/agents`, { headers });
   const readiness = async () => {
-    const response = await fetch(`${doors.url}/readyz`);
+    const response = await fetch(`${apis.url}/readyz`);
     return { status: response.status, text: await response.text() };
   };
   before(async () => {
-    await eventually(() => doors.world.keyWatches.length > 0);
-    doors.world.keys.set('kept', key);
-    for (const watch of doors.world.keyWatches) watch.push({ keys: [key], isComplete: false });
+    await eventually(() => apis.world.keyWatches.length > 0);
+    apis.world.keys.set('kept', key);
+    for (const watch of apis.world.keyWatches) watch.push({ keys: [key], isComplete: false });
     await eventually(async () => (await ask(bearerOf('kept'))).status === 200);
   });
 
-  it('are good for a while, then refused as retryable at every door, and their streams end; those of the settings work', async () => {
-    const { client, close } = grpcClient(EventServiceService, `127.0.0.1:${doors.gateway.grpcPort}`, { headers: bearerOf('kept') });
+  it('are valid for a while, then refused as retryable by every API, and their streams end; those of the settings work', async () => {
+    const { client, close } = grpcClient(EventServiceService, `127.0.0.1:${apis.gateway.grpcPort}`, { headers: bearerOf('kept') });
     ends.push(close);
     const whyNot = async (): Promise<string> => {
       try {
@@ -48,10 +48,10 @@ describe('Keys of the registry, at a gateway that is cut off from it', () => {
       yield { batch: { namespace: 'default', function: 'killer', qualifier: '', submissions } };
     }
     const refusedStream = assert.rejects(client.streamCreateEvents(batches()), (error) => isRefusal(error));
-    await eventually(() => doors.world.accepted.length === 1);
-    doors.world.isKeyWatchAway = true;
+    await eventually(() => apis.world.accepted.length === 1);
+    apis.world.isKeyWatchAway = true;
     const began = performance.now();
-    for (const watch of doors.world.keyWatches.splice(0)) watch.fail(new Error('gone'));
+    for (const watch of apis.world.keyWatches.splice(0)) watch.fail(new Error('gone'));
     assert.equal(await whyNot(), '');
     assert.equal((await ask(bearerOf('kept'))).status, 200, 'a restart of the registry does not hurt');
     const refused = await eventually(async () => {
@@ -65,18 +65,18 @@ describe('Keys of the registry, at a gateway that is cut off from it', () => {
     assert.equal((await ask(bearerOf('unknown'))).status, 503);
     gate.resolve(undefined);
     await refusedStream;
-    assert.equal(doors.world.accepted.length, 1);
+    assert.equal(apis.world.accepted.length, 1);
     const { status, text } = await readiness();
     assert.equal(status, 503);
     assert.match(text, /EVENFALL_ACCESS_KEYS_MAX_AGE/);
     assert.equal((await ask(own)).status, 200);
-    assert.notEqual((await callScf(doors.url, 'ListFunctions', {})).status, 503);
+    assert.notEqual((await callScf(apis.url, 'ListFunctions', {})).status, 503);
   });
 
   it('are good again with the next watch, but those that were revoked meanwhile', async () => {
-    doors.world.keys.set('kept', { ...keptKey({ id: 'kept', revokeTime: new Date() }), secretSha256: Buffer.alloc(0) });
-    doors.world.keys.set('other', keptKey({ id: 'other', role: AccessKey_Role.ADMIN }));
-    doors.world.isKeyWatchAway = false;
+    apis.world.keys.set('kept', { ...keptKey({ id: 'kept', revokeTime: new Date() }), secretSha256: Buffer.alloc(0) });
+    apis.world.keys.set('other', keptKey({ id: 'other', role: AccessKey_Role.ADMIN }));
+    apis.world.isKeyWatchAway = false;
     await eventually(async () => (await ask(bearerOf('other'))).status === 200, 15_000);
     assert.equal((await ask(bearerOf('kept'))).status, 401);
     assert.doesNotMatch((await readiness()).text, /EVENFALL_ACCESS_KEYS_MAX_AGE/);

@@ -9,7 +9,7 @@ import { EventServiceService, type StreamCreateEventsRequest } from '@evenfall/c
 import { FunctionServiceService, type StreamUpdateFunctionCodeRequest } from '@evenfall/contracts/v1/function_service';
 import { grpcClient } from '@evenfall/rpc';
 import { eventually } from '@evenfall/testkit';
-import { openDoors } from '../testing/harness.ts';
+import { openApis } from '../testing/harness.ts';
 import { bearerOf, keptKey, signingKey } from '../testing/keys.ts';
 import { tc3Headers } from '../testing/tc3.ts';
 
@@ -30,26 +30,26 @@ const ENDS = {
 
 for (const [words, ended] of Object.entries(ENDS))
   describe(`what a key sends that ${words}`, () => {
-    const doors = openDoors();
+    const apis = openApis();
     let id = '';
     let number = 0;
 
-    before(() => eventually(() => doors.world.keyWatches.length > 0));
+    before(() => eventually(() => apis.world.keyWatches.length > 0));
     beforeEach(async () => {
       id = `key-${++number}`;
       const key = keptKey({ id, role: AccessKey_Role.ADMIN, scf: true });
-      for (const watch of doors.world.keyWatches) watch.push({ keys: [key], isComplete: false });
-      await eventually(async () => (await fetch(`${doors.url}/v1/agents`, { headers: bearerOf(id) })).status === 200);
+      for (const watch of apis.world.keyWatches) watch.push({ keys: [key], isComplete: false });
+      await eventually(async () => (await fetch(`${apis.url}/v1/agents`, { headers: bearerOf(id) })).status === 200);
     });
     const end = async (): Promise<void> => {
-      for (const watch of doors.world.keyWatches) watch.push({ keys: [ended(id)], isComplete: false });
+      for (const watch of apis.world.keyWatches) watch.push({ keys: [ended(id)], isComplete: false });
       await setImmediate();
-      assert.equal((await fetch(`${doors.url}/v1/agents`, { headers: bearerOf(id) })).status, 401);
+      assert.equal((await fetch(`${apis.url}/v1/agents`, { headers: bearerOf(id) })).status, 401);
     };
     /** Sends the head, and once that was taken some of the body. */
     const begin = async (method: string, path: string, part: string, headers: Record<string, string> = {}): Promise<ClientRequest> => {
       const sent = { 'evenfall-client': 'test', ...bearerOf(id), expect: '100-continue', ...headers };
-      const request = httpRequest(doors.url + path, { method, headers: sent });
+      const request = httpRequest(apis.url + path, { method, headers: sent });
       request.on('error', () => undefined); // hung up on
       request.flushHeaders();
       await once(request, 'continue'); // the key was good
@@ -66,12 +66,12 @@ for (const [words, ended] of Object.entries(ENDS))
       return text;
     };
     const traces = () => {
-      const { accepted, codes, updates, terminations, invocations } = doors.world;
+      const { accepted, codes, updates, terminations, invocations } = apis.world;
       return [accepted.length, codes.length, updates.length, terminations.length, invocations.length];
     };
 
     it('does nothing where its body ends too late: every operation that has one', async () => {
-      const document = (await (await fetch(`${doors.url}/openapi.json`, { headers: bearerOf(id) })).json()) as Document;
+      const document = (await (await fetch(`${apis.url}/openapi.json`, { headers: bearerOf(id) })).json()) as Document;
       const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
         Object.entries(methods).flatMap(([method, { requestBody }]) => (requestBody === undefined ? [] : [{ path, method }])),
       );
@@ -100,17 +100,17 @@ for (const [words, ended] of Object.entries(ENDS))
     it('does nothing as the last line of many', async () => {
       const request = await begin('POST', `${FUNCTION}/events:batchCreate`, '{"payload":1}\n{"payload":2}', LINES);
       const [response] = (await once(request, 'response')) as [IncomingMessage];
-      await eventually(() => doors.world.accepted.length === 1);
+      await eventually(() => apis.world.accepted.length === 1);
       await end();
       const text = read(response);
       request.end('\n{"payload":3}\n{"payload":4}');
       assert.match(await text, /^\{"id":"[\w-]+"\}\n\(cut\)$/);
-      assert.equal(doors.world.accepted.length, 1);
+      assert.equal(apis.world.accepted.length, 1);
     });
 
     it('does nothing signed, as JSON', async () => {
       const body = JSON.stringify({ FunctionName: 'killer', Description: 'too late' });
-      const signed = tc3Headers({ ...signingKey(id), host: new URL(doors.url).host, body });
+      const signed = tc3Headers({ ...signingKey(id), host: new URL(apis.url).host, body });
       const head = { ...signed, 'x-tc-action': 'UpdateFunctionConfiguration', 'x-tc-version': '2018-04-16' };
       const request = await begin('POST', '/', body.slice(0, 3), { ...head, 'content-length': String(body.length) });
       const before = traces();
@@ -122,7 +122,7 @@ for (const [words, ended] of Object.entries(ENDS))
     });
 
     it('does nothing where the end of a stream over gRPC comes too late', async () => {
-      const address = `127.0.0.1:${doors.gateway.grpcPort}`;
+      const address = `127.0.0.1:${apis.gateway.grpcPort}`;
       const functions = grpcClient(FunctionServiceService, address, { headers: bearerOf(id) });
       const events = grpcClient(EventServiceService, address, { headers: bearerOf(id) });
       const gate = Promise.withResolvers<undefined>();
@@ -136,17 +136,17 @@ for (const [words, ended] of Object.entries(ENDS))
         await gate.promise;
         yield { batch: { ...batch, submissions: [{ payload: Buffer.from('2'), idempotencyKey: '', delay: undefined }] } };
       }
-      const codes = doors.world.codes.length;
+      const codes = apis.world.codes.length;
       const refused = [
         assert.rejects(functions.client.streamUpdateFunctionCode(code()), { reason: 'UNAUTHENTICATED' }),
         assert.rejects(events.client.streamCreateEvents(batches()), { reason: 'UNAUTHENTICATED' }),
       ];
-      await eventually(() => doors.world.accepted.length === 1);
+      await eventually(() => apis.world.accepted.length === 1);
       await end();
       gate.resolve(undefined);
       await Promise.all(refused);
-      assert.equal(doors.world.accepted.length, 1);
-      assert.equal(doors.world.codes.length, codes);
+      assert.equal(apis.world.accepted.length, 1);
+      assert.equal(apis.world.codes.length, codes);
       functions.close();
       events.close();
     });

@@ -1,4 +1,4 @@
-// What a page of another origin can make a browser send is turned away before every route of every door.
+// What a page of another origin can make a browser send is refused before every route of every API.
 import assert from 'node:assert/strict';
 import { connect as connectHttp2, constants, type IncomingHttpHeaders } from 'node:http2';
 import { connect } from 'node:net';
@@ -7,7 +7,7 @@ import { before, describe, it } from 'node:test';
 import { HealthService } from '@evenfall/contracts/grpc/health/v1/health';
 import { Event } from '@evenfall/contracts/v1/event';
 import { grpcClient } from '@evenfall/rpc';
-import { call, openDoors } from '../testing/harness.ts';
+import { call, openApis } from '../testing/harness.ts';
 
 const ID = '01990000-0000-7000-8000-00000000000d';
 const KEY = 'ann:a-secret-of-ann';
@@ -21,8 +21,8 @@ const HEADERS = {
 type Route = { readonly method: string; readonly path: string };
 
 for (const isOpen of [true, false])
-  describe(`doors ${isOpen ? 'that are open' : 'with a key'}`, () => {
-    const doors = openDoors({
+  describe(`APIs ${isOpen ? 'that are open' : 'with a key'}`, () => {
+    const apis = openApis({
       accessKeys: isOpen ? [] : [{ id: 'ann', secret: 'a-secret-of-ann' }],
       isOpen,
       allowedHosts: ['gateway', '*.example.org'],
@@ -32,8 +32,8 @@ for (const isOpen of [true, false])
       ...['/nowhere', '/%zz', `/v1/namespaces/${'x'.repeat(400)}/functions`],
     ].flatMap((path) => ['GET', 'HEAD', 'POST', 'OPTIONS', 'DELETE'].map((method) => ({ method, path })));
     before(async () => {
-      doors.world.events.set(ID, Event.create({ id: ID, namespace: 'default', function: 'killer', state: 2 }));
-      const { json } = await call(`${doors.url}/openapi.json`, 'GET', undefined, { authorization: `Bearer ${KEY}` });
+      apis.world.events.set(ID, Event.create({ id: ID, namespace: 'default', function: 'killer', state: 2 }));
+      const { json } = await call(`${apis.url}/openapi.json`, 'GET', undefined, { authorization: `Bearer ${KEY}` });
       const { paths } = json as { readonly paths: Readonly<Record<string, object>> };
       for (const [path, methods] of Object.entries(paths))
         for (const method of [...Object.keys(methods), 'options'])
@@ -47,7 +47,7 @@ for (const isOpen of [true, false])
       lines: readonly string[],
       body = '',
     ): Promise<{ status: number; head: string; text: string }> => {
-      const socket = connect(doors.gateway.httpPort, '127.0.0.1');
+      const socket = connect(apis.gateway.httpPort, '127.0.0.1');
       let said = '';
       socket.on('data', (chunk: Buffer) => (said += chunk.toString('latin1')));
       socket.setTimeout(5_000, () => socket.destroy());
@@ -58,14 +58,14 @@ for (const isOpen of [true, false])
       const [head = '', text = ''] = said.split('\r\n\r\n', 2);
       return { status: Number(/^HTTP\/1\.1 (\d+)/.exec(head)?.[1]), head: head.toLowerCase(), text };
     };
-    const own = (): string => `127.0.0.1:${doors.gateway.httpPort}`;
+    const own = (): string => `127.0.0.1:${apis.gateway.httpPort}`;
     const AUTHORIZED = [`Authorization: Bearer ${KEY}`, 'Content-Type: application/json'];
     const untouched = (): void => {
-      assert.equal(doors.world.accepted.length + doors.world.terminations.length, 0, 'nothing was done');
+      assert.equal(apis.world.accepted.length + apis.world.terminations.length, 0, 'nothing was done');
     };
 
     const attacks: readonly (readonly [string, number, RegExp, () => readonly string[]])[] = [
-      ['a foreign Host', 421, /HOST_NOT_ALLOWED|EVENFALL_ALLOWED_HOSTS/, () => [`Host: evil.example:${doors.gateway.httpPort}`]],
+      ['a foreign Host', 421, /HOST_NOT_ALLOWED|EVENFALL_ALLOWED_HOSTS/, () => [`Host: evil.example:${apis.gateway.httpPort}`]],
       [
         'a rebound name with its own origin',
         421,
@@ -167,7 +167,7 @@ for (const isOpen of [true, false])
     });
 
     it('say on every answer what browsers may do with it, on streams too', async () => {
-      doors.world.events.set(ID, Event.create({ id: ID, namespace: 'default', function: 'killer', state: 4 }));
+      apis.world.events.set(ID, Event.create({ id: ID, namespace: 'default', function: 'killer', state: 4 }));
       for (const path of ['/healthz', '/v1/agents', `/v1/events/${ID}`, `/v1/events/${ID}:watch`, '/nowhere', '/openapi.json', '/docs']) {
         const { head } = await raw({ method: 'GET', path }, [`Host: ${own()}`, ...AUTHORIZED]);
         for (const [header, value] of Object.entries(HEADERS))
@@ -176,7 +176,7 @@ for (const isOpen of [true, false])
     });
 
     it('turn a foreign authority or origin away over gRPC: reflection and health too', async () => {
-      const session = connectHttp2(`http://127.0.0.1:${doors.gateway.grpcPort}`);
+      const session = connectHttp2(`http://127.0.0.1:${apis.gateway.grpcPort}`);
       const status = async (path: string, headers: Readonly<Record<string, string>>): Promise<string> => {
         const stream = session.request({
           ':method': 'POST',
@@ -227,7 +227,7 @@ for (const isOpen of [true, false])
       } finally {
         session.close();
       }
-      const health = grpcClient(HealthService, `localhost:${doors.gateway.grpcPort}`);
+      const health = grpcClient(HealthService, `localhost:${apis.gateway.grpcPort}`);
       assert.equal((await health.client.check({ service: '' })).status, 1);
       health.close();
     });

@@ -5,7 +5,7 @@ import { LogLine_Stream as Stream } from '@evenfall/contracts/v1/log_service';
 import { InvokeResponse } from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import { eventually } from '@evenfall/testkit';
 import fc from 'fast-check';
-import { call, callScf, openDoors, WITH_KEY } from '../testing/harness.ts';
+import { call, callScf, openApis, WITH_KEY } from '../testing/harness.ts';
 
 const ID = '01990000-0000-7000-8000-0000000000aa';
 const hostile = fc
@@ -91,19 +91,19 @@ function eventWith(text: string): Event {
   };
 }
 
-describe('What functions said, at every door', () => {
-  const doors = openDoors();
+describe('Texts of functions, at every API', () => {
+  const apis = openApis();
   const isJson = (type: string | null): boolean => /^application\/json/.test(type ?? '');
 
   it('is a value of its own in every JSON answer, and in nothing a page', async () => {
     const paths = [`/v1/events/${ID}`, '/v1/namespaces/default/functions/killer/events?page_size=5', `/v1/events/${ID}/logs`];
     await fc.assert(
       fc.asyncProperty(hostile, async (text) => {
-        doors.world.events.set(ID, eventWith(text));
-        doors.world.logLines = [{ time: new Date(0), stream: Stream.STDOUT, attempt: 1, instanceId: 'i', text }];
-        doors.world.invokeAnswer = InvokeResponse.create({ ended: { statusCode: 430, error: Buffer.from(text), logTail: text } });
-        const [one, list, logs] = await Promise.all(paths.map((path) => call(doors.url + path, 'GET')));
-        const invoked = await call(`${doors.url}/v1/namespaces/default/functions/killer:invoke`, 'POST', {});
+        apis.world.events.set(ID, eventWith(text));
+        apis.world.logLines = [{ time: new Date(0), stream: Stream.STDOUT, attempt: 1, instanceId: 'i', text }];
+        apis.world.invokeAnswer = InvokeResponse.create({ ended: { statusCode: 430, error: Buffer.from(text), logTail: text } });
+        const [one, list, logs] = await Promise.all(paths.map((path) => call(apis.url + path, 'GET')));
+        const invoked = await call(`${apis.url}/v1/namespaces/default/functions/killer:invoke`, 'POST', {});
         for (const answer of [one, list, logs, invoked]) {
           assert.ok(answer && answer.json !== undefined, answer?.text);
           assert.ok(isJson(answer.headers.get('content-type')));
@@ -128,16 +128,16 @@ describe('What functions said, at every door', () => {
   it('is within one event of a stream', async () => {
     await fc.assert(
       fc.asyncProperty(hostile, async (text) => {
-        doors.world.events.set(ID, eventWith(text));
-        doors.world.logLines = [{ time: new Date(0), stream: Stream.STDERR, attempt: 1, instanceId: 'i', text }];
-        const log = eventsOf(await (await fetch(`${doors.url}/v1/events/${ID}/logs?follow=true`, { headers: WITH_KEY })).text());
+        apis.world.events.set(ID, eventWith(text));
+        apis.world.logLines = [{ time: new Date(0), stream: Stream.STDERR, attempt: 1, instanceId: 'i', text }];
+        const log = eventsOf(await (await fetch(`${apis.url}/v1/events/${ID}/logs?follow=true`, { headers: WITH_KEY })).text());
         assert.deepEqual(
           log.map(({ event }) => event),
           ['line', 'end'],
         );
-        const before = doors.world.watches.length;
-        const opened = fetch(`${doors.url}/v1/events/${ID}:watch`, { headers: WITH_KEY });
-        const watch = await eventually(() => doors.world.watches[before]);
+        const before = apis.world.watches.length;
+        const opened = fetch(`${apis.url}/v1/events/${ID}:watch`, { headers: WITH_KEY });
+        const watch = await eventually(() => apis.world.watches[before]);
         watch.out.push({ event: eventWith(text), version: 7 });
         watch.out.end();
         const response = await opened;
@@ -155,7 +155,7 @@ describe('What functions said, at every door', () => {
 
   it('is text within the answers of SCF, and in its logs no line of the platform’s', async () => {
     const ask = async (action: string, body: object): Promise<Record<string, unknown>> => {
-      const answer = await callScf(doors.url, action, body);
+      const answer = await callScf(apis.url, action, body);
       assert.equal(answer.headers.get('x-content-type-options'), 'nosniff');
       const { Response } = answer.json as { Response: Record<string, unknown> };
       assert.equal(Response['Error'], undefined, answer.text);
@@ -163,8 +163,8 @@ describe('What functions said, at every door', () => {
     };
     await fc.assert(
       fc.asyncProperty(hostile, fc.constantFrom(Stream.STDOUT, Stream.STDERR, Stream.ERROR), async (text, stream) => {
-        doors.world.events.set(ID, eventWith(text));
-        doors.world.logLines = [{ time: new Date(0), stream, attempt: 1, instanceId: 'i', text }];
+        apis.world.events.set(ID, eventWith(text));
+        apis.world.logLines = [{ time: new Date(0), stream, attempt: 1, instanceId: 'i', text }];
         const named = { FunctionName: 'killer', FunctionRequestId: ID };
         const logs = (await ask('GetFunctionLogs', named))['Data'] as { Log: string; RetMsg: string }[];
         assert.equal(logs.length, 1);

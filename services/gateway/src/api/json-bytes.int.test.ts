@@ -9,17 +9,17 @@ import { hostileJson } from '@evenfall/json-text/testing';
 import { grpcClient } from '@evenfall/rpc';
 import { eventually } from '@evenfall/testkit';
 import fc from 'fast-check';
-import { call, callScf, openDoors, WITH_KEY } from '../testing/harness.ts';
+import { call, callScf, openApis, WITH_KEY } from '../testing/harness.ts';
 
 const ID = '01990000-0000-7000-8000-00000000000a';
 const NAMED = { namespace: 'default', function: 'killer', qualifier: '' };
 const FUNCTION = '/v1/namespaces/default/functions/killer';
 
 describe('JSON of users', () => {
-  const doors = openDoors();
+  const apis = openApis();
   const open: { close(): void }[] = [];
   const clients = () => {
-    const address = `127.0.0.1:${doors.gateway.grpcPort}`;
+    const address = `127.0.0.1:${apis.gateway.grpcPort}`;
     const events = grpcClient(EventServiceService, address, { headers: WITH_KEY });
     const invocations = grpcClient(InvocationServiceService, address, { headers: WITH_KEY });
     open.push(events, invocations);
@@ -32,21 +32,21 @@ describe('JSON of users', () => {
   after(() => open.forEach((one) => one.close()));
 
   const submission = (payload: string) => ({ payload: Buffer.from(payload), idempotencyKey: '', delay: undefined });
-  const scf = (action: string, body: object) => callScf(doors.url, action, body);
-  const accepted = (): string => doors.world.accepted.at(-1)?.accepted?.payload.toString() ?? '';
-  const invoked = (): string => doors.world.invocations.at(-1)?.assignment?.payload.toString() ?? '';
+  const scf = (action: string, body: object) => callScf(apis.url, action, body);
+  const accepted = (): string => apis.world.accepted.at(-1)?.accepted?.payload.toString() ?? '';
+  const invoked = (): string => apis.world.invocations.at(-1)?.assignment?.payload.toString() ?? '';
   const asEvent = { FunctionName: 'killer', InvocationType: 'Event' };
 
-  /** Every door a payload comes in by, and what stood behind it afterwards. */
+  /** Every operation that accepts a payload, and what was stored after it. */
   const ways: Readonly<Record<string, (json: string) => Promise<string>>> = {
-    'POST events': async (json) => (await call(`${doors.url}${FUNCTION}/events`, 'POST', json), accepted()),
+    'POST events': async (json) => (await call(`${apis.url}${FUNCTION}/events`, 'POST', json), accepted()),
     'POST events:batchCreate': async (json) => {
       const body = `{ "events" : [{"payload": 1}, {"delay":"", "payload" :${json}} ] }`;
-      const answer = await call(`${doors.url}${FUNCTION}/events:batchCreate`, 'POST', body);
+      const answer = await call(`${apis.url}${FUNCTION}/events:batchCreate`, 'POST', body);
       assert.equal(answer.status, 202, answer.text);
       return accepted();
     },
-    'POST :invoke': async (json) => (await call(`${doors.url}${FUNCTION}:invoke`, 'POST', json), invoked()),
+    'POST :invoke': async (json) => (await call(`${apis.url}${FUNCTION}:invoke`, 'POST', json), invoked()),
     CreateEvent: async (json) => (await grpc.events.createEvent({ ...NAMED, submission: submission(json) }), accepted()),
     BatchCreateEvents: async (json) => (await grpc.events.batchCreateEvents({ ...NAMED, submissions: [submission(json)] }), accepted()),
     StreamCreateEvents: async (json) => {
@@ -63,11 +63,11 @@ describe('JSON of users', () => {
     'SCF Invoke': async (json) => (await scf('Invoke', { ...asEvent, ClientContext: json }), accepted()),
     'SCF InvokeFunction': async (json) => (await scf('InvokeFunction', { FunctionName: 'killer', Event: json }), invoked()),
     'POST :redrive': async (json) => {
-      doors.world.deadLetters.set(ID, {
+      apis.world.deadLetters.set(ID, {
         event: Event.create({ id: ID, namespace: 'default', function: 'killer', qualifier: '$LATEST', state: 5 }),
         payload: Buffer.from(json),
       });
-      const answer = await call(`${doors.url}/v1/dead-letters/${ID}:redrive`, 'POST');
+      const answer = await call(`${apis.url}/v1/dead-letters/${ID}:redrive`, 'POST');
       assert.equal(answer.status, 202, answer.text);
       return accepted();
     },
@@ -87,12 +87,12 @@ describe('JSON of users', () => {
   const event = (text: string): void => {
     const bytes = Buffer.from(text);
     const attempts = [{ number: 1, error: bytes }];
-    doors.world.events.clear();
-    doors.world.events.set(ID, Event.create({ id: ID, state: 5, result: bytes, error: bytes, attempts }));
-    doors.world.deadLetters.clear();
-    doors.world.deadLetters.set(ID, { event: Event.create({ id: ID, state: 5, error: bytes }), payload: bytes });
+    apis.world.events.clear();
+    apis.world.events.set(ID, Event.create({ id: ID, state: 5, result: bytes, error: bytes, attempts }));
+    apis.world.deadLetters.clear();
+    apis.world.deadLetters.set(ID, { event: Event.create({ id: ID, state: 5, error: bytes }), payload: bytes });
   };
-  const get = async (path: string): Promise<string> => (await call(`${doors.url}${path}`, 'GET')).text;
+  const get = async (path: string): Promise<string> => (await call(`${apis.url}${path}`, 'GET')).text;
   /** Every answer that shows it. */
   const views: Readonly<Record<string, () => Promise<string>>> = {
     'GET an event': () => get(`/v1/events/${ID}`),
@@ -100,20 +100,20 @@ describe('JSON of users', () => {
     'GET a dead letter': () => get(`/v1/dead-letters/${ID}`),
     'GET dead letters': () => get(`${FUNCTION}/dead-letters`),
     'GET :watch': async () => {
-      const known = doors.world.watches.length;
-      const opened = fetch(`${doors.url}/v1/events/${ID}:watch`, { headers: WITH_KEY });
-      await eventually(() => doors.world.watches.length > known);
-      const watch = doors.world.watches.at(-1);
-      watch?.out.push({ event: doors.world.events.get(ID), version: 1 });
+      const known = apis.world.watches.length;
+      const opened = fetch(`${apis.url}/v1/events/${ID}:watch`, { headers: WITH_KEY });
+      await eventually(() => apis.world.watches.length > known);
+      const watch = apis.world.watches.at(-1);
+      watch?.out.push({ event: apis.world.events.get(ID), version: 1 });
       watch?.out.end();
       const text = await (await opened).text();
       const lines = text.split('\n').filter((line) => line.startsWith('data: '));
       return lines.map((line) => line.slice(6)).join('\n');
     },
     'POST :invoke': async () => {
-      const result = doors.world.events.get(ID)?.result ?? Buffer.alloc(0);
-      doors.world.invokeAnswer = InvokeResponse.create({ ended: { statusCode: 200, result } });
-      return (await call(`${doors.url}${FUNCTION}:invoke`, 'POST', '1')).text;
+      const result = apis.world.events.get(ID)?.result ?? Buffer.alloc(0);
+      apis.world.invokeAnswer = InvokeResponse.create({ ended: { statusCode: 200, result } });
+      return (await call(`${apis.url}${FUNCTION}:invoke`, 'POST', '1')).text;
     },
   };
   for (const [name, read] of Object.entries(views)) {
@@ -138,7 +138,7 @@ describe('JSON of users', () => {
     });
   }
 
-  const batch = (body: string | Buffer) => call(`${doors.url}${FUNCTION}/events:batchCreate`, 'POST', body);
+  const batch = (body: string | Buffer) => call(`${apis.url}${FUNCTION}/events:batchCreate`, 'POST', body);
   it('of a batch is measured as it was sent', async () => {
     const [numbers, blanks] = [`[${'1e21,'.repeat(26_000)}1]`, `[${' '.repeat(160_000)}1]`];
     assert.equal((await batch(`{"events":[{"payload":${numbers}}]}`)).status, 202);

@@ -9,7 +9,7 @@ import { KeyQuota, NamespaceQuota, QuotaServiceService } from '@evenfall/contrac
 import { isRefusal, type Reason, refuse } from '@evenfall/errors';
 import { type CallOptions, grpcClient } from '@evenfall/rpc';
 import { eventually } from '@evenfall/testkit';
-import { call, callScf, KEY, openDoors, WITH_KEY } from '../testing/harness.ts';
+import { call, callScf, KEY, openApis, WITH_KEY } from '../testing/harness.ts';
 import { bearerOf, keptKey } from '../testing/keys.ts';
 
 const FUNCTION = '/v1/namespaces/default/functions/killer';
@@ -20,11 +20,11 @@ const detailOf = (json: unknown): Detail | undefined => (json as ErrorBody).erro
 type ScfAnswer = { readonly Response: { readonly Error?: { readonly Code: string; readonly Message: string } } };
 const scfCodeOf = (json: unknown): string | undefined => (json as ScfAnswer).Response.Error?.Code;
 
-describe('quotas at the doors', () => {
-  const doors = openDoors();
-  /** Sets quotas, and waits until the gateway has heard. */
+describe('quotas at the APIs', () => {
+  const apis = openApis();
+  /** Sets quotas, and waits until the gateway has received them. */
   const set = async (namespace: Partial<NamespaceQuota> | undefined, key?: Partial<KeyQuota>): Promise<void> => {
-    const { world } = doors;
+    const { world } = apis;
     const time = { updateTime: new Date(0) };
     const namespaceQuotas = namespace
       ? [{ ...NamespaceQuota.create(), namespace: 'default', ...time, ...namespace }]
@@ -33,26 +33,26 @@ describe('quotas at the doors', () => {
     for (const watch of world.quotaWatches) watch.push({ namespaceQuotas, keyQuotas, isComplete: false });
     await new Promise((resolve) => setImmediate(resolve));
   };
-  const post = (body: unknown = {}, headers: Record<string, string> = {}) => call(`${doors.url}${EVENTS}`, 'POST', body, headers);
+  const post = (body: unknown = {}, headers: Record<string, string> = {}) => call(`${apis.url}${EVENTS}`, 'POST', body, headers);
   const batch = (count: number) =>
-    call(`${doors.url}${EVENTS}:batchCreate`, 'POST', { events: Array.from({ length: count }, (_, n) => ({ payload: n })) });
+    call(`${apis.url}${EVENTS}:batchCreate`, 'POST', { events: Array.from({ length: count }, (_, n) => ({ payload: n })) });
   const grpc = <T>(run: (clients: { events: ReturnType<typeof events>['client'] }) => Promise<T>): Promise<T> => {
     const made = events();
     return run({ events: made.client }).finally(() => made.close());
   };
-  const events = () => grpcClient(EventServiceService, `127.0.0.1:${doors.gateway.grpcPort}`, { headers: WITH_KEY });
+  const events = () => grpcClient(EventServiceService, `127.0.0.1:${apis.gateway.grpcPort}`, { headers: WITH_KEY });
   const named = { namespace: 'default', function: 'killer', qualifier: '' };
 
   before(async () => {
-    await eventually(() => doors.world.quotaWatches.length > 0 && doors.world.keyWatches.length > 0);
+    await eventually(() => apis.world.quotaWatches.length > 0 && apis.world.keyWatches.length > 0);
   });
   beforeEach(async () => {
-    doors.world.waiting.clear();
-    doors.world.functions.set('other/killer', {
-      ...(doors.world.functions.get('default/killer') as never as object),
+    apis.world.waiting.clear();
+    apis.world.functions.set('other/killer', {
+      ...(apis.world.functions.get('default/killer') as never as object),
       namespace: 'other',
     } as never);
-    doors.world.keepsWaiting = false;
+    apis.world.keepsWaiting = false;
     await set(undefined);
   });
 
@@ -71,8 +71,8 @@ describe('quotas at the doors', () => {
       },
     );
     assert.equal(error.details[0]?.reason, 'RATE_LIMITED');
-    assert.equal(doors.world.accepted.length, 3);
-    assert.equal((await call(`${doors.url}/v1/namespaces/other/functions/killer/events`, 'POST', {})).status, 202);
+    assert.equal(apis.world.accepted.length, 3);
+    assert.equal((await call(`${apis.url}/v1/namespaces/other/functions/killer/events`, 'POST', {})).status, 202);
   });
 
   it('count a batch in one step, and take all of it or nothing', async () => {
@@ -81,7 +81,7 @@ describe('quotas at the doors', () => {
     const refused = await batch(600);
     assert.deepEqual([refused.status, detailOf(refused.json)?.reason], [429, 'RATE_LIMITED']);
     assert.ok(Number(refused.headers.get('retry-after')) >= 190);
-    assert.equal(doors.world.accepted.length, 600);
+    assert.equal(apis.world.accepted.length, 600);
     assert.equal((await batch(390)).status, 202);
     await set(undefined, { rate: { eventsPerSecond: 1, burst: 10 } });
     const never = await batch(11);
@@ -93,36 +93,36 @@ describe('quotas at the doors', () => {
     await set({ rate: { eventsPerSecond: 1, burst: 20 } });
     const lines = Array.from({ length: 50 }, (_, n) => `{"payload": ${n}}`);
     lines[3] = '{"payload": 3, "delay": "99h"}';
-    const answer = await call(`${doors.url}${EVENTS}:batchCreate`, 'POST', lines.join('\n'), { 'content-type': 'application/x-ndjson' });
+    const answer = await call(`${apis.url}${EVENTS}:batchCreate`, 'POST', lines.join('\n'), { 'content-type': 'application/x-ndjson' });
     const said = answer.text.split('\n').flatMap((line) => (line === '' ? [] : [JSON.parse(line) as Partial<ErrorBody> & { id?: string }]));
     assert.equal(said.length, 50);
     assert.equal(said.filter(({ id }) => id !== undefined).length, 20);
     assert.equal(said[3]?.error?.details[0]?.reason, 'INVALID_FIELD');
     assert.deepEqual([...new Set(said.slice(21).map((one) => one.error?.details[0]?.reason))], ['RATE_LIMITED']);
     assert.deepEqual(
-      doors.world.accepted.map(({ accepted }) => String(accepted?.payload)),
+      apis.world.accepted.map(({ accepted }) => String(accepted?.payload)),
       ['0', '1', '2', ...Array.from({ length: 17 }, (_, n) => String(n + 4))],
     );
   });
 
   it('count calls with the events, and the key with the namespace', async () => {
     await set({ rate: { eventsPerSecond: 0, burst: 5 } });
-    const off = await call(`${doors.url}${FUNCTION}:invoke`, 'POST', {});
+    const off = await call(`${apis.url}${FUNCTION}:invoke`, 'POST', {});
     assert.deepEqual([off.status, detailOf(off.json)?.reason, off.headers.get('retry-after')], [429, 'BURST_EXCEEDED', null]);
-    assert.equal(doors.world.invocations.length, 0);
+    assert.equal(apis.world.invocations.length, 0);
     await set({ rate: { eventsPerSecond: 1, burst: 9 } }, { rate: { eventsPerSecond: 1, burst: 2 } });
-    assert.equal((await call(`${doors.url}${FUNCTION}:invoke`, 'POST', {})).status, 200);
+    assert.equal((await call(`${apis.url}${FUNCTION}:invoke`, 'POST', {})).status, 200);
     assert.equal((await post()).status, 202);
     assert.deepEqual(detailOf((await post()).json)?.metadata['scope'], 'key');
   });
 
   it('have a default of all keys, and the bucket of one is not that of another', async () => {
-    const { world } = doors;
+    const { world } = apis;
     for (const id of ['one', 'two'])
       for (const watch of world.keyWatches) watch.push({ keys: [keptKey({ id, role: AccessKey_Role.INVOKER })], isComplete: false });
     const keyQuotas = [{ ...KeyQuota.create(), keyId: '*', updateTime: new Date(0), rate: { eventsPerSecond: 1, burst: 2 } }];
     for (const watch of world.quotaWatches) watch.push({ namespaceQuotas: [], keyQuotas, isComplete: false });
-    await eventually(async () => (await call(`${doors.url}/v1/events/x`, 'GET', undefined, bearerOf('two'))).status === 404);
+    await eventually(async () => (await call(`${apis.url}/v1/events/x`, 'GET', undefined, bearerOf('two'))).status === 404);
     for (const id of ['one', 'two']) {
       const statuses = [];
       for (let n = 0; n < 3; n++) statuses.push((await post({}, bearerOf(id))).status);
@@ -134,15 +134,15 @@ describe('quotas at the doors', () => {
 
   it('bound what waits, as the queue counts it and what was sent since', async () => {
     await set({ queuedEvents: 100n });
-    doors.world.waiting.set('default', 95);
+    apis.world.waiting.set('default', 95);
     assert.equal((await batch(4)).status, 202);
-    doors.world.waiting.set('default', 99);
+    apis.world.waiting.set('default', 99);
     assert.equal((await post()).status, 202);
     const refused = await post();
     assert.deepEqual([refused.status, detailOf(refused.json)?.reason], [429, 'TOO_MANY_QUEUED_EVENTS']);
     assert.equal(refused.headers.get('retry-after'), '1');
-    assert.equal((await call(`${doors.url}${FUNCTION}:invoke`, 'POST', {})).status, 200, 'a call does not wait in the queue');
-    doors.world.waiting.set('default', 10);
+    assert.equal((await call(`${apis.url}${FUNCTION}:invoke`, 'POST', {})).status, 200, 'a call does not wait in the queue');
+    apis.world.waiting.set('default', 10);
     await eventually(async () => (await batch(80)).status === 202); // it is counted anew before it is refused
   });
 
@@ -223,11 +223,11 @@ describe('quotas at the doors', () => {
 
   it('do not let callers at the same time through together', async () => {
     await set({ queuedEvents: 10n });
-    doors.world.waiting.set('default', 0);
-    doors.world.keepsWaiting = true;
+    apis.world.waiting.set('default', 0);
+    apis.world.keepsWaiting = true;
     const statuses = (await Promise.all(Array.from({ length: 60 }, () => post()))).map(({ status }) => status);
     assert.equal(statuses.filter((status) => status === 202).length, 10);
-    assert.equal(doors.world.accepted.length, 10);
+    assert.equal(apis.world.accepted.length, 10);
   });
 
   it('are RESOURCE_EXHAUSTED over gRPC, with details', async () => {
@@ -246,7 +246,7 @@ describe('quotas at the doors', () => {
         return error.reason === 'RATE_LIMITED';
       });
     });
-    const { client, close } = grpcClient(InvocationServiceService, `127.0.0.1:${doors.gateway.grpcPort}`, { headers: WITH_KEY });
+    const { client, close } = grpcClient(InvocationServiceService, `127.0.0.1:${apis.gateway.grpcPort}`, { headers: WITH_KEY });
     await assert.rejects(
       client.invokeFunction(InvokeFunctionRequest.create(named)),
       (error) => isRefusal(error) && error.reason === 'RATE_LIMITED',
@@ -254,15 +254,15 @@ describe('quotas at the doors', () => {
     close();
   });
 
-  it("are answered with SCF's codes at its door", async () => {
-    const invoke = (InvocationType: string) => callScf(doors.url, 'Invoke', { FunctionName: 'killer', InvocationType });
+  it("are answered with SCF's codes at its API", async () => {
+    const invoke = (InvocationType: string) => callScf(apis.url, 'Invoke', { FunctionName: 'killer', InvocationType });
     await set({ rate: { eventsPerSecond: 1, burst: 1 } });
     assert.equal(scfCodeOf((await invoke('Event')).json), undefined);
     for (const type of ['Event', 'RequestResponse']) assert.equal(scfCodeOf((await invoke(type)).json), 'RequestLimitExceeded');
     await set({ queuedEvents: 0n });
     assert.equal(scfCodeOf((await invoke('Event')).json), 'LimitExceeded.Quota');
     await set(undefined);
-    const { functions } = doors.world.ports;
+    const { functions } = apis.world.ports;
     const codes: readonly (readonly [string, string])[] = [
       ['functions', 'LimitExceeded.Function'],
       ['versions', 'LimitExceeded.FunctionVersions'],
@@ -283,7 +283,7 @@ describe('quotas at the doors', () => {
           });
         },
       });
-      const answer = await callScf(doors.url, 'CreateFunction', {
+      const answer = await callScf(apis.url, 'CreateFunction', {
         ...{
           FunctionName: 'more',
           Runtime: 'Python3.6',
@@ -294,7 +294,7 @@ describe('quotas at the doors', () => {
       assert.equal(scfCodeOf(answer.json), code, answer.text);
       assert.match((answer.json as ScfAnswer).Response.Error?.Message ?? '', /its quota is 1/);
     }
-    const rest = await call(`${doors.url}/v1/namespaces/default/functions`, 'POST', {
+    const rest = await call(`${apis.url}/v1/namespaces/default/functions`, 'POST', {
       name: 'more',
       runtime: 'python3',
       handler: 'index.h',
@@ -305,7 +305,7 @@ describe('quotas at the doors', () => {
   });
 
   it('are set, read, listed and taken away by REST and gRPC, and noted in the audit log', async () => {
-    const url = `${doors.url}/v1/namespaces/team/quota`;
+    const url = `${apis.url}/v1/namespaces/team/quota`;
     const put = await call(url, 'PUT', { events_per_second: 5, functions: 3, code_bytes: 10_000_000_000 });
     assert.equal(put.status, 200, put.text);
     const quota = { namespace: 'team', events_per_second: 5, burst: null, queued_events: null, functions: 3, versions: null };
@@ -339,13 +339,13 @@ describe('quotas at the doors', () => {
       { instances: '3' },
     ])
       assert.equal((await call(url, 'PUT', wrong)).status, 400, JSON.stringify(wrong));
-    const { client, close } = grpcClient(QuotaServiceService, `127.0.0.1:${doors.gateway.grpcPort}`, { headers: WITH_KEY });
+    const { client, close } = grpcClient(QuotaServiceService, `127.0.0.1:${apis.gateway.grpcPort}`, { headers: WITH_KEY });
     assert.equal((await client.getNamespaceQuota({ namespace: 'team' })).namespaceQuota?.functions, 3);
     await client.deleteKeyQuota({ keyId: 'ci' });
     close();
     assert.equal((await call(url, 'DELETE')).status, 204);
-    assert.deepEqual(((await call(`${doors.url}/v1/namespace-quotas`, 'GET')).json as { namespace_quotas: [] }).namespace_quotas, []);
-    const noted = doors.world.audit.map(({ operation, namespace, subject, action }) => [operation, namespace || subject, action]);
+    assert.deepEqual(((await call(`${apis.url}/v1/namespace-quotas`, 'GET')).json as { namespace_quotas: [] }).namespace_quotas, []);
+    const noted = apis.world.audit.map(({ operation, namespace, subject, action }) => [operation, namespace || subject, action]);
     for (const [operation, subject] of [
       ['putNamespaceQuota', 'team'],
       ['deleteNamespaceQuota', 'team'],
@@ -358,9 +358,9 @@ describe('quotas at the doors', () => {
       );
   });
 
-  it('stay when the watch of them breaks, until the next one has told all', async () => {
+  it('stay when their watch breaks, until the next one is complete', async () => {
     await set({ rate: { eventsPerSecond: 0, burst: undefined } });
-    const { world } = doors;
+    const { world } = apis;
     const before = world.quotaWatches.length;
     world.namespaceQuotas.set('default', {
       ...NamespaceQuota.create(),

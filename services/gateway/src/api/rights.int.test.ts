@@ -84,7 +84,7 @@ const OF_EVENT: ReadonlySet<Action> = new Set([
 ]);
 
 /** What the tables say. `named` is the namespace where the request itself names it. */
-function expected(caller: Access, action: Action, namespace: string, isNamed: boolean): Verdict {
+function expected(caller: Access, action: Action, namespace: string, isNamed: boolean): CallAccess {
   if (!allows(caller, action, isNamed ? namespace : undefined)) return 'forbidden';
   if (isNamed) return 'in';
   if (action === 'keys.read' || action === 'keys.manage') return allowsInEach(caller, action, [namespace]) ? 'in' : 'not there';
@@ -93,7 +93,7 @@ function expected(caller: Access, action: Action, namespace: string, isNamed: bo
   return allows(caller, action, namespace) ? 'in' : 'forbidden';
 }
 
-function verdictOf(status: number, text: string): Verdict {
+function accessOf(status: number, text: string): CallAccess {
   assert.notEqual(status, 401, text);
   if (status === 403 && text.includes('"ROLE_FORBIDS"')) return 'forbidden';
   return status === 404 && /(EVENT|DEAD_LETTER|ACCESS_KEY)_NOT_FOUND/.test(text) ? 'not there' : 'in';
@@ -113,14 +113,14 @@ describe('every operation of every door', () => {
         role: AccessKey_Role[role.toUpperCase() as 'ADMIN'],
         namespaces: namespaces === 'all' ? ['*'] : [...namespaces],
       };
-      doors.world.keys.set(id, keptKey({ ...wanted, showPayloads, scf: true }));
+      apis.world.keys.set(id, keptKey({ ...wanted, showPayloads, scf: true }));
     }
-    for (const [namespace, id] of Object.entries(KEY_OF)) doors.world.keys.set(id, keptKey({ id, namespaces: [namespace] }));
-    const keys = [...doors.world.keys.values()];
-    await eventually(() => doors.world.keyWatches.length > 0);
-    for (const watch of doors.world.keyWatches) watch.push({ keys, isComplete: false });
+    for (const [namespace, id] of Object.entries(KEY_OF)) apis.world.keys.set(id, keptKey({ id, namespaces: [namespace] }));
+    const keys = [...apis.world.keys.values()];
+    await eventually(() => apis.world.keyWatches.length > 0);
+    for (const watch of apis.world.keyWatches) watch.push({ keys, isComplete: false });
     const headers = bearerOf('admin.all');
-    await eventually(async () => (await fetch(`${doors.url}/v1/agents`, { headers })).status === 200);
+    await eventually(async () => (await fetch(`${apis.url}/v1/agents`, { headers })).status === 200);
   });
   beforeEach(() => {
     for (const [namespace, id] of Object.entries(ID_OF)) {
@@ -132,9 +132,9 @@ describe('every operation of every door', () => {
         result: Buffer.from('"a payload"'),
         error: Buffer.from('"an error"'),
       });
-      doors.world.events.set(id, event);
-      doors.world.deadLetters.set(id, { event, payload: Buffer.from('"a payload"') });
-      doors.world.functions.set(`${namespace}/killer`, { ...RUNNABLE, namespace, environment: { TOKEN: 'a value' } });
+      apis.world.events.set(id, event);
+      apis.world.deadLetters.set(id, { event, payload: Buffer.from('"a payload"') });
+      apis.world.functions.set(`${namespace}/killer`, { ...RUNNABLE, namespace, environment: { TOKEN: 'a value' } });
     }
   });
   const callers =
@@ -145,12 +145,12 @@ describe('every operation of every door', () => {
 
   describe('REST', () => {
     it('has an action for each that the OpenAPI document has, and no other', async () => {
-      const ids = (await operations(doors.url)).map(({ id }) => id);
+      const ids = (await operations(apis.url)).map(({ id }) => id);
       assert.deepEqual(ids.toSorted(), Object.keys(OPERATIONS).toSorted());
     });
 
     it('lets in whom the table lets in', async () => {
-      for (const { id, method, path } of await operations(doors.url)) {
+      for (const { id, method, path } of await operations(apis.url)) {
         const { action } = OPERATIONS[id as keyof typeof OPERATIONS];
         await callers(async (caller, namespace) => {
           const url = path
@@ -161,7 +161,7 @@ describe('every operation of every door', () => {
             .replace('{key_id}', KEY_OF[namespace] ?? '');
           const isNamed = path.includes('{namespace}');
           const end = new AbortController();
-          const response = await fetch(doors.url + url, {
+          const response = await fetch(apis.url + url, {
             method,
             headers: { ...headersOf(caller), 'evenfall-client': 'test' },
             signal: end.signal,
@@ -172,7 +172,7 @@ describe('every operation of every door', () => {
           // The stream of an event begins before the event is looked for.
           const isStream = id === 'watchEvent' && wanted === 'not there' && response.status === 200;
           assert.equal(
-            isStream ? wanted : verdictOf(response.status, text),
+            isStream ? wanted : accessOf(response.status, text),
             wanted,
             `${caller.id} ${id} ${namespace}: ${response.status} ${text}`,
           );
@@ -204,7 +204,7 @@ describe('every operation of every door', () => {
     });
 
     it('lets in whom the table lets in', async () => {
-      const address = `127.0.0.1:${doors.gateway.grpcPort}`;
+      const address = `127.0.0.1:${apis.gateway.grpcPort}`;
       for (const { name, service, method } of methods) {
         const rule = RPCS[name];
         assert.ok(rule);
@@ -221,30 +221,30 @@ describe('every operation of every door', () => {
             const answer = send?.(method.requestStream ? one() : request, { headers: headersOf(caller), signal: end.signal });
             if (!method.responseStream) return answer as Promise<void>;
             if (method.path.endsWith('/WatchEvent')) {
-              const before = doors.world.watches.length;
+              const before = apis.world.watches.length;
               const seen = (answer as AsyncIterable<unknown>)[Symbol.asyncIterator]().next(); // it answers once something happens
-              await Promise.race([seen, eventually(() => doors.world.watches.length > before)]);
-              doors.world.watches.at(-1)?.out.push({ event: doors.world.events.get(ID_OF[namespace] ?? ''), version: 1 });
+              await Promise.race([seen, eventually(() => apis.world.watches.length > before)]);
+              apis.world.watches.at(-1)?.out.push({ event: apis.world.events.get(ID_OF[namespace] ?? ''), version: 1 });
               await seen;
               return;
             }
             for await (const _ of answer as AsyncIterable<unknown>) return;
           };
-          let verdict: Verdict = 'in';
+          let actual: CallAccess = 'in';
           try {
             await run();
           } catch (error) {
             assert.ok(isRefusal(error), String(error));
             assert.ok(!['UNAUTHENTICATED', 'INTERNAL', 'CANCELLED'].includes(error.reason), `${caller.id} ${name} ${String(error)}`);
-            if (error.reason === 'ROLE_FORBIDS') verdict = 'forbidden';
-            if (/^(EVENT|DEAD_LETTER|ACCESS_KEY)_NOT_FOUND$/.test(error.reason)) verdict = 'not there';
+            if (error.reason === 'ROLE_FORBIDS') actual = 'forbidden';
+            if (/^(EVENT|DEAD_LETTER|ACCESS_KEY)_NOT_FOUND$/.test(error.reason)) actual = 'not there';
           }
           end.abort();
           const namesOne = ('id' in request || 'eventId' in request) && key !== 'createAccessKey';
           const isNamed = rule.namespace !== undefined;
-          const somewhere: Verdict = allows(caller, rule.action) ? 'in' : 'forbidden';
+          const somewhere: CallAccess = allows(caller, rule.action) ? 'in' : 'forbidden';
           const wanted = namesOne || isNamed ? expected(caller, rule.action, namespace, isNamed) : somewhere;
-          assert.equal(verdict, wanted, `${caller.id} ${name} ${namespace}`);
+          assert.equal(actual, wanted, `${caller.id} ${name} ${namespace}`);
           restore(namespace);
         })();
         close();
@@ -267,7 +267,7 @@ describe('every operation of every door', () => {
       UpdateFunctionEventInvokeConfig: { ...FUNCTION, AsyncTriggerConfig: { RetryConfig: [{ RetryNum: 1 }], MsgTTL: 3600 } },
     };
 
-    it('has an action for each of the door, and no other', () => {
+    it('has an action for each operation of the API, and no other', () => {
       assert.deepEqual([...SCF.keys()].toSorted(), Object.keys(SCF_ACTIONS).toSorted());
     });
 
@@ -284,8 +284,8 @@ describe('every operation of every door', () => {
             ...(rule.namespace === 'parameter' ? { Namespace: namespace } : {}),
           };
           const body = JSON.stringify(parameters);
-          const signed = tc3Headers({ ...signingKey(caller.id), host: new URL(doors.url).host, body, contentType: 'application/json' });
-          const response = await fetch(`${doors.url}/`, {
+          const signed = tc3Headers({ ...signingKey(caller.id), host: new URL(apis.url).host, body, contentType: 'application/json' });
+          const response = await fetch(`${apis.url}/`, {
             method: 'POST',
             body,
             headers: { ...signed, 'content-type': 'application/json', 'x-tc-action': name, 'x-tc-version': '2018-04-16' },
@@ -298,9 +298,9 @@ describe('every operation of every door', () => {
           );
           const meant = rule.namespace === 'default' ? 'default' : namespace;
           const wanted = expected(caller, rule.action, meant, rule.namespace !== 'event');
-          const verdict: Verdict =
+          const actual: CallAccess =
             code === 'UnauthorizedOperation' ? 'forbidden' : code === 'ResourceNotFound.AsyncEvent' ? 'not there' : 'in';
-          assert.equal(verdict, wanted, `${caller.id} ${name} ${namespace} ${JSON.stringify(said)}`);
+          assert.equal(actual, wanted, `${caller.id} ${name} ${namespace} ${JSON.stringify(said)}`);
           restore(namespace);
         }, KEYS)();
       }
@@ -333,7 +333,7 @@ describe('every operation of every door', () => {
 
   it('lets no key reach another namespace by a destination, or make a key that may more', async () => {
     const send = (method: string, path: string, id: string, body: object) =>
-      fetch(doors.url + path, { method, headers: { ...bearerOf(id), 'content-type': 'application/json' }, body: JSON.stringify(body) });
+      fetch(apis.url + path, { method, headers: { ...bearerOf(id), 'content-type': 'application/json' }, body: JSON.stringify(body) });
     const to = (name: string) => ({ event_invoke: { on_success: { function: name } } });
     const path = `/v1/namespaces/${MINE}/functions/killer`;
     assert.equal((await send('PATCH', path, 'deployer.one', to(`${OTHERS}/killer`))).status, 403);
@@ -349,7 +349,7 @@ describe('every operation of every door', () => {
       409,
       'the id of a key of the settings',
     );
-    const listed = (await (await fetch(`${doors.url}/v1/access-keys`, { headers: bearerOf('admin.one') })).json()) as {
+    const listed = (await (await fetch(`${apis.url}/v1/access-keys`, { headers: bearerOf('admin.one') })).json()) as {
       access_keys: { namespaces: string[] }[];
     };
     assert.ok(listed.access_keys.length > 0 && listed.access_keys.every(({ namespaces }) => namespaces.join() === MINE));
@@ -358,15 +358,15 @@ describe('every operation of every door', () => {
   /** What a call that was let in has changed. */
   function restore(namespace: string): void {
     const id = ID_OF[namespace] ?? '';
-    const event = doors.world.events.get(id);
-    if (event) doors.world.deadLetters.set(id, { event, payload: Buffer.from('"a payload"') });
-    doors.world.functions.set(`${namespace}/killer`, { ...RUNNABLE, namespace, environment: { TOKEN: 'a value' } });
+    const event = apis.world.events.get(id);
+    if (event) apis.world.deadLetters.set(id, { event, payload: Buffer.from('"a payload"') });
+    apis.world.functions.set(`${namespace}/killer`, { ...RUNNABLE, namespace, environment: { TOKEN: 'a value' } });
   }
 });
 
 type Described = { readonly paths: Readonly<Record<string, Readonly<Record<string, { readonly operationId?: string }>>>> };
 
-/** What the document of the door has. */
+/** The operations of the API's document. */
 async function operations(url: string): Promise<{ id: string; method: string; path: string }[]> {
   const document = (await (await fetch(`${url}/openapi.json`, { headers: bearerOf('admin.all') })).json()) as Described; // as it describes itself
   return Object.entries(document.paths).flatMap(([path, methods]) =>

@@ -8,7 +8,7 @@ import { grpcClient } from '@evenfall/rpc';
 import { eventually } from '@evenfall/testkit';
 import { roleRuleOf } from '../domain/token-rights.ts';
 import { RUNNABLE } from '../testing/complete.ts';
-import { call, callScf, openDoors } from '../testing/harness.ts';
+import { call, callScf, openApis } from '../testing/harness.ts';
 import { AUDIENCE, newKey, signToken, startIssuer } from '../testing/issuer.ts';
 import { readConfig } from '../config.ts';
 
@@ -18,7 +18,7 @@ const ROLES = ['admins=admin@*', 'devs=deployer@default', 'apps=invoker@default'
 const ID = '01990000-0000-7000-8000-00000000000c';
 const EVENTS = '/v1/namespaces/default/functions/killer/events';
 
-describe('doors that take tokens', () => {
+describe('APIs that accept tokens', () => {
   const rights = { claim: 'groups', rules: ROLES.map(roleRuleOf) };
   const doors = openDoors({
     oidc: [{ name: undefined, issuer: issuer.url, audience: AUDIENCE, rights, keysMaxAgeMs: 3_600_000, maxLifetimeMs: 86_400_000 }],
@@ -26,7 +26,7 @@ describe('doors that take tokens', () => {
   const bearer = async (claims = {}, header = {}) => ({ authorization: `Bearer ${await signToken(issuer, key, claims, header)}` });
   const of = (group: string, more = {}) => bearer({ groups: [group], sub: group, ...more });
   const grpcAs = (headers: { readonly authorization: string }) => {
-    const address = `127.0.0.1:${doors.gateway.grpcPort}`;
+    const address = `127.0.0.1:${apis.gateway.grpcPort}`;
     const events = grpcClient(EventServiceService, address, { headers });
     const functions = grpcClient(FunctionServiceService, address, { headers });
     return {
@@ -40,27 +40,27 @@ describe('doors that take tokens', () => {
   };
   const refusedAs = (reason: string) => (error: unknown) => isRefusal(error) && error.reason === reason;
 
-  before(() => eventually(() => doors.world.quotaWatches.length > 0));
+  before(() => eventually(() => apis.world.quotaWatches.length > 0));
   beforeEach(() => {
-    doors.world.events.set(ID, Event.create({ id: ID, namespace: 'default', function: 'killer', state: 2 }));
-    doors.world.functions.set('other/killer', { ...RUNNABLE, namespace: 'other' });
+    apis.world.events.set(ID, Event.create({ id: ID, namespace: 'default', function: 'killer', state: 2 }));
+    apis.world.functions.set('other/killer', { ...RUNNABLE, namespace: 'other' });
   });
   after(() => issuer.stop());
 
   it('let in by role and namespace over REST, as with keys', async () => {
-    assert.equal((await call(`${doors.url}${EVENTS}`, 'POST', {}, await of('apps'))).status, 202);
+    assert.equal((await call(`${apis.url}${EVENTS}`, 'POST', {}, await of('apps'))).status, 202);
     for (const [group, status, reason] of [
       ['devs', 403, 'ROLE_FORBIDS'],
       ['strangers', 403, 'TOKEN_WITHOUT_ROLE'],
     ] as const) {
-      const answer = await call(`${doors.url}${EVENTS}`, 'POST', {}, await of(group));
+      const answer = await call(`${apis.url}${EVENTS}`, 'POST', {}, await of(group));
       assert.deepEqual([answer.status, /"reason":"(\w+)"/.exec(answer.text)?.[1]], [status, reason]);
     }
-    const elsewhere = await call(`${doors.url}/v1/namespaces/other/functions/killer/events`, 'POST', {}, await of('apps'));
+    const elsewhere = await call(`${apis.url}/v1/namespaces/other/functions/killer/events`, 'POST', {}, await of('apps'));
     assert.equal(elsewhere.status, 403);
-    const expired = await call(`${doors.url}${EVENTS}`, 'POST', {}, await of('apps', { exp: 1 }));
+    const expired = await call(`${apis.url}${EVENTS}`, 'POST', {}, await of('apps', { exp: 1 }));
     assert.deepEqual([expired.status, expired.headers.get('www-authenticate')], [401, 'Bearer realm="evenfall"']);
-    assert.equal((await call(`${doors.url}${EVENTS}`, 'POST', {})).status, 202, 'keys are taken all the same');
+    assert.equal((await call(`${apis.url}${EVENTS}`, 'POST', {})).status, 202, 'keys are taken all the same');
   });
 
   it('let in over gRPC too, for one message or many', async () => {
@@ -89,18 +89,18 @@ describe('doors that take tokens', () => {
   });
 
   it('have the subject in the audit log and on receipts', async () => {
-    const answer = await call(`${doors.url}/v1/events/${ID}:terminate`, 'POST', {}, await of('apps', { sub: 'ci@example.com' }));
+    const answer = await call(`${apis.url}/v1/events/${ID}:terminate`, 'POST', {}, await of('apps', { sub: 'ci@example.com' }));
     assert.equal(answer.status, 200, answer.text);
-    assert.equal(doors.world.terminations.at(-1)?.requester, 'oidc:ci@example.com');
+    assert.equal(apis.world.terminations.at(-1)?.requester, 'oidc:ci@example.com');
     const admin = grpcAs(await of('admins', { sub: 'root' }));
     await admin.events.terminateEvent(TerminateEventRequest.create({ id: ID }));
     await admin.functions.publishFunctionVersion({ namespace: 'default', name: 'killer', description: '' });
     admin.close();
     assert.deepEqual(
-      doors.world.audit.map(({ keyId, action }) => `${keyId} ${action}`),
+      apis.world.audit.map(({ keyId, action }) => `${keyId} ${action}`),
       ['oidc:root functions.write'],
     );
-    const asked = doors.world.terminations.slice(-2).map(({ audit }) => `${audit?.keyId} ${audit?.action}`);
+    const asked = apis.world.terminations.slice(-2).map(({ audit }) => `${audit?.keyId} ${audit?.action}`);
     assert.deepEqual(
       asked,
       ['oidc:ci@example.com events.terminate', 'oidc:root events.terminate'],
@@ -111,7 +111,7 @@ describe('doors that take tokens', () => {
   it('end a watch when the token of it expires', { timeout: 30_000 }, async () => {
     // Expired for almost as long as clocks may differ.
     const headers = await of('apps', { exp: Math.floor(Date.now() / 1_000) - 7 });
-    const response = await fetch(`${doors.url}/v1/events/${ID}:watch`, { headers });
+    const response = await fetch(`${apis.url}/v1/events/${ID}:watch`, { headers });
     assert.equal(response.status, 200);
     const reader = response.body?.getReader();
     const client = grpcAs(headers);
@@ -123,15 +123,15 @@ describe('doors that take tokens', () => {
     for (let isDone = false; !isDone;) isDone = (await reader?.read())?.done ?? true;
     assert.equal(await over, true);
     client.close();
-    assert.equal((await call(`${doors.url}/v1/events/${ID}`, 'GET', undefined, headers)).status, 401);
+    assert.equal((await call(`${apis.url}/v1/events/${ID}`, 'GET', undefined, headers)).status, 401);
   });
 
   it('take none for keys of SCF, nor what only looks like one', async () => {
     const { authorization } = await of('admins');
-    const answer = await callScf(doors.url, 'ListFunctions', {}, { authorization });
+    const answer = await callScf(apis.url, 'ListFunctions', {}, { authorization });
     assert.match(answer.text, /AuthFailure\./);
     for (const text of ['a.b.c', `${'x'.repeat(7_000)}.y.z`, 'a.b', 'a.b.c.d.e', '..'])
-      assert.equal((await call(`${doors.url}${EVENTS}`, 'POST', {}, { authorization: `Bearer ${text}` })).status, 401, text);
+      assert.equal((await call(`${apis.url}${EVENTS}`, 'POST', {}, { authorization: `Bearer ${text}` })).status, 401, text);
   });
 
   it('say that the issuer is away, and take keys all the same', async () => {
@@ -139,12 +139,12 @@ describe('doors that take tokens', () => {
     const before = issuer.asked;
     // A key that is not known has the issuer asked, once some seconds have passed.
     await eventually(async () => {
-      await call(`${doors.url}/v1/events/${ID}`, 'GET', undefined, await bearer({}, { kid: `k${Math.random()}` }));
-      const { json } = await call(`${doors.url}/readyz`, 'GET');
+      await call(`${apis.url}/v1/events/${ID}`, 'GET', undefined, await bearer({}, { kid: `k${Math.random()}` }));
+      const { json } = await call(`${apis.url}/readyz`, 'GET');
       return /tokens are checked by keys that were fetched before/.test(JSON.stringify(json));
     }, 20_000);
     assert.equal(issuer.asked, before);
-    const { status, json } = await call(`${doors.url}/readyz`, 'GET');
+    const { status, json } = await call(`${apis.url}/readyz`, 'GET');
     assert.equal(status, 200, JSON.stringify(json));
     issuer.isDown = false;
   });

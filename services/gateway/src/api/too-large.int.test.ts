@@ -1,10 +1,10 @@
-// A body that is too large is refused before its end. Its sender, which still sends, hears why, and its connection goes on.
+// A body that is too large is refused before its end. Its sender, which still sends, receives the reason, and its connection stays open.
 import assert from 'node:assert/strict';
 import { connect, type Socket } from 'node:net';
 import { after, describe, it } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { eventually } from '@evenfall/testkit';
-import { KEY, openDoors, WITH_KEY } from '../testing/harness.ts';
+import { KEY, openApis, WITH_KEY } from '../testing/harness.ts';
 import { tc3Headers } from '../testing/tc3.ts';
 
 const MIB = 1024 * 1024;
@@ -25,7 +25,7 @@ function goesOn(socket: Socket): Promise<void> {
 }
 
 describe('A body that is too large', () => {
-  const doors = openDoors();
+  const apis = openApis();
   const sockets: Socket[] = [];
   after(() => sockets.forEach((socket) => socket.destroy()));
   const headOf = (line: string, headers: Readonly<Record<string, string>>): string =>
@@ -42,7 +42,7 @@ describe('A body that is too large', () => {
   ];
   for (const [what, line, headers, bytes, expected] of requests)
     it(`is refused in words, and its connection goes on: ${what}`, { timeout: 60_000 }, async () => {
-      const socket = connect(Number(new URL(doors.url).port), '127.0.0.1');
+      const socket = connect(Number(new URL(apis.url).port), '127.0.0.1');
       sockets.push(socket);
       let said = '';
       const faults: Error[] = [];
@@ -64,7 +64,7 @@ describe('A body that is too large', () => {
     });
 
   it('is not taken without end: the connection is closed in the end', { timeout: 60_000 }, async () => {
-    const socket = connect(Number(new URL(doors.url).port), '127.0.0.1');
+    const socket = connect(Number(new URL(apis.url).port), '127.0.0.1');
     sockets.push(socket);
     socket.on('data', () => undefined).on('error', () => undefined); // closed from the other side
     socket.write(headOf('POST /', { ...signed, 'transfer-encoding': 'chunked' }));

@@ -1,4 +1,4 @@
-// What strangers get out of the HTTP door: bounded bytes, bounded time, slow guesses; and who has a key is served beside them.
+// What callers without a key get from the HTTP APIs: bounded bytes, bounded time, slow guesses; and callers with a key are served beside them.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect, Socket } from 'node:net';
@@ -8,7 +8,7 @@ import { silentLog } from '@evenfall/telemetry';
 import { eventually } from '@evenfall/testkit';
 import { startGateway } from '../service.ts';
 import { fakeWorld } from '../testing/fakes.ts';
-import { call, callScf, KEY, openDoors, SETTINGS, WITH_KEY } from '../testing/harness.ts';
+import { call, callScf, KEY, openApis, SETTINGS, WITH_KEY } from '../testing/harness.ts';
 import { tc3Headers } from '../testing/tc3.ts';
 
 const MIB = 1024 * 1024;
@@ -22,14 +22,14 @@ const closeOf = (socket: Socket): Promise<void> =>
   new Promise((resolve) => (socket.closed ? resolve() : socket.once('close', () => resolve())));
 const statusOf = (said: string): number => Number(/^HTTP\/1\.1 (\d+)/.exec(said)?.[1]);
 
-describe('strangers at the HTTP door', () => {
-  const doors = openDoors();
+describe('callers without a key at the HTTP APIs', () => {
+  const apis = openApis();
   const sockets: Socket[] = [];
   after(() => sockets.forEach((socket) => socket.destroy()));
 
   /** Opens a connection and sends a head. */
   const begin = (head: readonly string[]): { readonly socket: Socket; said(): string } => {
-    const socket = connect(doors.gateway.httpPort, '127.0.0.1');
+    const socket = connect(apis.gateway.httpPort, '127.0.0.1');
     let said = '';
     socket.on('data', (chunk: Buffer) => (said += chunk.toString('latin1')));
     socket.on('error', () => undefined); // it may be closed from the other side
@@ -48,7 +48,7 @@ describe('strangers at the HTTP door', () => {
   const HOST = 'Host: localhost';
   const JSON_TYPE = 'Content-Type: application/json';
 
-  it('are heard no further than the head, whatever the route', async () => {
+  it('are read no further than the head, for every route', async () => {
     for (const [method, path] of [
       ['POST', `${K}/events`],
       ['POST', `${K}/events:batchCreate`],
@@ -63,7 +63,7 @@ describe('strangers at the HTTP door', () => {
         assert.ok(taken < BETWEEN_SOCKETS, `${taken} bytes of ${method} ${path}`);
         await eventually(() => socket.destroyed);
         assert.match(said(), /^(HTTP\/1\.1 40[13] .*|)/);
-        doors.world.codes.length = 0;
+        apis.world.codes.length = 0;
       }
   });
 
@@ -117,28 +117,28 @@ describe('strangers at the HTTP door', () => {
     }
   });
 
-  it('hear of a form that is too large, and of an id that nobody has what they would hear of a wrong secret', async () => {
+  it('receive a refusal for a form that is too large, and for an unknown id the same as for a wrong secret', async () => {
     const form = begin(['POST / HTTP/1.1', HOST, 'Content-Type: application/x-www-form-urlencoded', `Content-Length: ${16 * MIB}`]);
     await pour(form.socket, 16 * MIB);
     await eventually(() => form.said().includes('RequestSizeLimitExceeded'));
     const body = Buffer.alloc(40 * MIB, ' ');
     const code = {
       action: 'CreateFunction',
-      signed: tc3Headers({ id: 'eve', secret: 'no-secret-of-ours', host: new URL(doors.url).host, body }),
+      signed: tc3Headers({ id: 'eve', secret: 'no-secret-of-ours', host: new URL(apis.url).host, body }),
     };
     for (let n = 0; n < 3; n++) {
-      const { json } = await callScf(doors.url, code.action, body, code.signed);
+      const { json } = await callScf(apis.url, code.action, body, code.signed);
       assert.equal((json as { Response: { Error: { Code: string } } }).Response.Error.Code, 'AuthFailure.SignatureFailure');
     }
   });
 });
 
 describe('guesses of keys', () => {
-  const doors = openDoors();
+  const apis = openApis();
 
-  it('are slowed down, and nobody with a key is', async () => {
+  it('are slowed down, and no caller with a key is', async () => {
     const guess = async (n: number): Promise<number> => {
-      const { status } = await call(`${doors.url}/v1/agents`, 'GET', undefined, { authorization: `Bearer test:guess-number-${n}` });
+      const { status } = await call(`${apis.url}/v1/agents`, 'GET', undefined, { authorization: `Bearer test:guess-number-${n}` });
       return status;
     };
     for (let n = 0; n < 10; n++) assert.equal(await guess(n), 401);
@@ -146,7 +146,7 @@ describe('guesses of keys', () => {
     const waiting = [11, 12, 13].map(guess);
     for (let n = 0; n < 20; n++) {
       const asked = performance.now();
-      assert.equal((await call(`${doors.url}/v1/agents`, 'GET')).status, 200);
+      assert.equal((await call(`${apis.url}/v1/agents`, 'GET')).status, 200);
       assert.ok(performance.now() - asked < 400);
     }
     assert.deepEqual(await Promise.all(waiting), [401, 401, 401]);
@@ -181,13 +181,13 @@ describe('guesses of keys', () => {
 });
 
 describe('guesses within forms', () => {
-  const doors = openDoors();
+  const apis = openApis();
 
   it('are slowed down like any other', async () => {
     const guess = async (n: number): Promise<void> => {
       const form = { Action: 'GetAccount', Version: '2018-04-16', Timestamp: String(Math.floor(Date.now() / 1_000)), SecretId: KEY.id };
       const body = new URLSearchParams({ ...form, Nonce: String(n), Signature: Buffer.from(`guess-number-${n}`).toString('base64') });
-      assert.match(await (await fetch(doors.url, { method: 'POST', body })).text(), /SignatureFailure/);
+      assert.match(await (await fetch(apis.url, { method: 'POST', body })).text(), /SignatureFailure/);
     };
     for (let n = 0; n < 10; n++) await guess(n);
     const began = performance.now();
@@ -197,13 +197,13 @@ describe('guesses within forms', () => {
 });
 
 describe('signed requests of SCF', () => {
-  const doors = openDoors({ host: '0.0.0.0', allowedHosts: ['gateway'] });
-  const behindTls = openDoors({ host: '0.0.0.0', isScfBehindTls: true });
+  const apis = openApis({ host: '0.0.0.0', allowedHosts: ['gateway'] });
+  const behindTls = openApis({ host: '0.0.0.0', isScfBehindTls: true });
 
   it('are taken however equal they are: 50 calls within one second have one signature', async () => {
     const body = JSON.stringify({ FunctionName: 'killer', InvocationType: 'Event', ClientContext: '{"n":1}' });
-    const signed = tc3Headers({ ...KEY, host: new URL(doors.url).host, body });
-    const answers = await Promise.all(Array.from({ length: 50 }, () => callScf(doors.url, 'Invoke', body, signed)));
+    const signed = tc3Headers({ ...KEY, host: new URL(apis.url).host, body });
+    const answers = await Promise.all(Array.from({ length: 50 }, () => callScf(apis.url, 'Invoke', body, signed)));
     const ids = answers.map(
       ({ json }) => (json as { Response: { Result?: { FunctionRequestId: string } } }).Response.Result?.FunctionRequestId,
     );
@@ -216,21 +216,21 @@ describe('signed requests of SCF', () => {
     { skip: outer === undefined && 'this machine has no address but loopback' },
     async () => {
       const at = (port: number): string => `http://${outer ?? ''}:${port}`;
-      assert.match((await callScf(at(doors.gateway.httpPort), 'GetAccount', {})).text, /"UnsupportedProtocol".*EVENFALL_SCF_BEHIND_TLS/);
-      assert.match((await callScf(doors.url, 'GetAccount', {})).text, /AccountUsage/, 'from this machine they are');
+      assert.match((await callScf(at(apis.gateway.httpPort), 'GetAccount', {})).text, /"UnsupportedProtocol".*EVENFALL_SCF_BEHIND_TLS/);
+      assert.match((await callScf(apis.url, 'GetAccount', {})).text, /AccountUsage/, 'from this machine they are');
       assert.match((await callScf(at(behindTls.gateway.httpPort), 'GetAccount', {})).text, /AccountUsage/);
     },
   );
 });
 
 describe('connections', () => {
-  const doors = openDoors({ maxConnectionsPerAddress: 20 });
+  const apis = openApis({ maxConnectionsPerAddress: 20 });
 
   it('of one address are bounded, and those that were there go on', async () => {
     const kept = new Set<Socket>();
     const opened = await Promise.all(
       Array.from({ length: 60 }, async () => {
-        const socket = connect(doors.gateway.httpPort, '127.0.0.1');
+        const socket = connect(apis.gateway.httpPort, '127.0.0.1');
         socket.on('error', () => undefined); // one too many is closed
         socket.resume();
         socket.once('close', () => kept.delete(socket));
@@ -245,6 +245,6 @@ describe('connections', () => {
     const [answer] = (await once(first ?? new Socket(), 'data')) as [Buffer];
     assert.equal(statusOf(answer.toString()), 200);
     for (const socket of opened) socket.destroy();
-    await eventually(async () => (await call(`${doors.url}/healthz`, 'GET').catch(() => undefined))?.status === 200);
+    await eventually(async () => (await call(`${apis.url}/healthz`, 'GET').catch(() => undefined))?.status === 200);
   });
 });

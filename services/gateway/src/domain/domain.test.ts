@@ -32,7 +32,7 @@ describe('what the gateway decides by itself', () => {
     assert.ok(isRefusal(refusal) && !refusal.message.includes('hunter2'));
   });
 
-  it('makes ids that tell the time, and keyed ids that tell the key', () => {
+  it('makes ids that contain the time, and keyed ids that depend on the key', () => {
     const free = created(SUBMISSION, CONTEXT);
     assert.ok(timeOfUuidV7(free.eventId) !== undefined && free.accepted?.keyed === false);
     const keyed = (idempotencyKey: string, name = 'f1') =>

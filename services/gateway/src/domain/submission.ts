@@ -67,7 +67,7 @@ function keyedId({ uid, namespace, name }: FunctionMessage, key: string): string
   return uid === '' ? uuidOfName(namespace, name, key) : uuidOfName(uid, key);
 }
 
-/** What tells two requests with one key apart. Parts are joined unambiguously. */
+/** Distinguishes two requests with one key. Parts are joined unambiguously. */
 function requestDigest(qualifier: string, delayMs: number, payload: Buffer): string {
   const head = `${Buffer.byteLength(qualifier)}:${qualifier} ${delayMs} `;
   return createHash('sha256').update(head).update(payload).digest('hex');

@@ -25,7 +25,7 @@ describe('Rights of a token', () => {
     assert.equal(access.grants.length, 2, 'one value may have several rules');
   });
 
-  it('are none without a value that a rule is about, whatever stands in the claim', () => {
+  it('are none without a value that a rule is about, for every value of the claim', () => {
     for (const groups of [
       undefined,
       null,

@@ -46,7 +46,7 @@ function checkedQuery(request: ListEventsRequest): ListEventsRequest {
   orThrow(timeRefusal('start_time_before', request.startTimeBefore));
   orThrow(timeRefusal('end_time_after', request.endTimeAfter));
   orThrow(timeRefusal('end_time_before', request.endTimeBefore));
-  // Events are found by their version; the default qualifier stands for the newest one.
+  // Events are found by their version; the default qualifier means the newest one.
   return {
     ...request,
     qualifier: qualifier === DEFAULT_QUALIFIER ? LATEST : qualifier,

@@ -10,7 +10,7 @@ import type { Gateway } from '../ports.ts';
 import { visiblePage } from './visible-page.ts';
 
 type Keys = ClientOf<typeof AccessKeyServiceService>;
-/** What the doors ask about keys. */
+/** The operations on keys that the APIs use. */
 export type KeyFlows = { readonly [K in keyof Keys]: (request: Parameters<Keys[K]>[0]) => ReturnType<Keys[K]> };
 
 /**

@@ -7,10 +7,10 @@ import type { Gateway } from '../ports.ts';
 import { visiblePage } from './visible-page.ts';
 
 type Quotas = ClientOf<typeof QuotaServiceService>;
-/** What the doors ask about quotas. */
+/** The operations on quotas that the APIs use. */
 export type QuotaFlows = { readonly [Q in keyof Quotas]: (request: Parameters<Quotas[Q]>[0]) => ReturnType<Quotas[Q]> };
 
-/** What a key may do with quotas, once the door has let it: it is shown those of the namespaces that it is good for. */
+/** The quotas that a key may read, after its rights were checked: those of the namespaces that it is valid for. */
 export function quotaFlows({ quotas }: Gateway, access: Access): QuotaFlows {
   const change = { timeoutMs: TIMEOUTS_MS.change };
   const read = { timeoutMs: TIMEOUTS_MS.read };

@@ -38,8 +38,8 @@ function start(uid = 'one'): { world: World; gateway: Gateway; rename(uid: strin
     ...world.ports,
     log: silentLog,
     queue: createQueueRouter(world.ports),
-    keys: { find: () => undefined, isOwn: () => false, endOf: () => undefined, standing: true },
-    cache: { resolve, forget: () => undefined, standing: true },
+    keys: { find: () => undefined, isOwn: () => false, endOf: () => undefined, isWatching: true },
+    cache: { resolve, forget: () => undefined, isWatching: true },
     clock: fakeClock(),
     bodies: { batch: notHere, extract: notHere, check: notHere },
     limits: { maxPayloadBytes: 1_000, maxSyncPayloadBytes: 1_000 },
@@ -49,7 +49,7 @@ function start(uid = 'one'): { world: World; gateway: Gateway; rename(uid: strin
 const reasonOf = (error: unknown): string => (isRefusal(error) ? error.reason : String(error));
 
 describe('an idempotency key that comes again', () => {
-  it('is answered with the event as it stands', async () => {
+  it('is answered with the current event', async () => {
     const { world, gateway } = start();
     const { event } = await createEvent(gateway, CALLER, { ...NAMED, submission: FIRST });
     assert.ok(event);
@@ -97,16 +97,16 @@ describe('an idempotency key that comes again', () => {
     assert.equal(again.event?.id, event.id);
   });
 
-  it('is answered 503 where nobody can say whose it is', async () => {
+  it('is answered 503 where its owner cannot be determined', async () => {
     for (const reason of ['VIEW_UNAVAILABLE', 'DEADLINE_EXCEEDED', 'SERVICE_UNAVAILABLE', 'EVENT_NOT_FOUND'] as const) {
       const { gateway } = start();
       const getEvent = () => Promise.reject(refuse(reason, { detail: 'played', event_id: '' }));
-      const deaf: Gateway = { ...gateway, eventStore: { ...gateway.eventStore, getEvent, getRequestDigests: getEvent } };
-      const error: unknown = await createEvent(deaf, CALLER, { ...NAMED, submission: FIRST }).catch((e: unknown) => e);
+      const unavailable: Gateway = { ...gateway, eventStore: { ...gateway.eventStore, getEvent, getRequestDigests: getEvent } };
+      const error: unknown = await createEvent(unavailable, CALLER, { ...NAMED, submission: FIRST }).catch((e: unknown) => e);
       assert.ok(isRefusal(error) && error.httpStatus === 503, reasonOf(error));
-      const all = batchCreateEvents(deaf, CALLER, { ...NAMED, submissions: [FIRST] });
+      const all = batchCreateEvents(unavailable, CALLER, { ...NAMED, submissions: [FIRST] });
       await assert.rejects(all, (e) => isRefusal(e) && e.httpStatus === 503);
-      const mixed = await batchCreateEvents(deaf, CALLER, { ...NAMED, submissions: [FIRST, { ...FIRST, idempotencyKey: '' }] });
+      const mixed = await batchCreateEvents(unavailable, CALLER, { ...NAMED, submissions: [FIRST, { ...FIRST, idempotencyKey: '' }] });
       assert.deepEqual(
         mixed.eventIds.map((id) => id === ''),
         [true, false],
@@ -140,10 +140,10 @@ describe('an idempotency key that comes again', () => {
 
   it('is not asked after for an event without one', async () => {
     const { world, gateway } = start();
-    const nobody = () => Promise.reject(new Error('asked'));
-    const deaf: Gateway = { ...gateway, eventStore: { ...gateway.eventStore, getEvent: nobody, getRequestDigests: nobody } };
-    await createEvent(deaf, CALLER, { ...NAMED, submission: { ...FIRST, idempotencyKey: '' } });
-    await batchCreateEvents(deaf, CALLER, { ...NAMED, submissions: [{ ...FIRST, idempotencyKey: '' }] });
+    const refused = () => Promise.reject(new Error('asked'));
+    const unavailable: Gateway = { ...gateway, eventStore: { ...gateway.eventStore, getEvent: refused, getRequestDigests: refused } };
+    await createEvent(unavailable, CALLER, { ...NAMED, submission: { ...FIRST, idempotencyKey: '' } });
+    await batchCreateEvents(unavailable, CALLER, { ...NAMED, submissions: [{ ...FIRST, idempotencyKey: '' }] });
     assert.equal(world.accepted.length, 2);
   });
 });

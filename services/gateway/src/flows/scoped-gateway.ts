@@ -12,7 +12,7 @@ import { admittingGateway } from './admit-events.ts';
 import { visiblePage } from './visible-page.ts';
 
 const NOTHING = Buffer.alloc(0);
-/** What stands in place of a value that the key may not read. */
+/** Shown instead of a value that the key may not read. */
 export const HIDDEN = '(hidden)';
 
 /**

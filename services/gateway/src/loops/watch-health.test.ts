@@ -21,9 +21,9 @@ describe('the notes of readiness', () => {
     ]);
   });
 
-  it('name the hosts whose functions have no walls, a few of many', () => {
+  it('name the hosts whose functions have no isolation, a few of many', () => {
     assert.deepEqual(notesOf([agent('a', true), agent('b', false)]), [
-      'functions run without walls and can read the access key of the platform on b',
+      'functions run without isolation and can read the access key of the platform on b',
     ]);
     const many = Array.from({ length: 8 }, (_, n) => agent(`host-${n}`, false));
     assert.match(notesOf(many)[0] ?? '', /on host-0, host-1, host-2, host-3, host-4 and 3 more$/);

@@ -18,7 +18,7 @@ export type HealthWatch = {
 const AGENTS_LOOKED_AT = 100;
 /** Abilities of agents, and what it means that one of them is missing. */
 const MISSING: Readonly<Record<string, string>> = {
-  sandbox: 'functions run without walls and can read the access key of the platform',
+  sandbox: 'functions run without isolation and can read the access key of the platform',
   'own-network': 'functions share the network of their host, with its loopback and the ports of each other,',
   'way-out': 'functions reach nothing outside',
 };

@@ -11,9 +11,9 @@ type QuotaWorld = {
   readonly keyQuotas: Map<string, KeyQuota>;
 };
 
-/** Keeps quotas in a world, and tells those who watch. */
+/** Keeps quotas in a world, and notifies the watchers. */
 export function fakeQuotas(world: () => QuotaWorld): GatewayPorts['quotas'] {
-  const tell = (of: NamespaceQuota | undefined, key?: KeyQuota): void => {
+  const notify = (of: NamespaceQuota | undefined, key?: KeyQuota): void => {
     for (const watch of world().quotaWatches)
       watch.push({ namespaceQuotas: of ? [of] : [], keyQuotas: key ? [key] : [], isComplete: false });
   };
@@ -21,7 +21,7 @@ export function fakeQuotas(world: () => QuotaWorld): GatewayPorts['quotas'] {
     putNamespaceQuota: async ({ namespaceQuota: asked }) => {
       const quota = { ...NamespaceQuota.create(), ...asked, updateTime: new Date(0) };
       world().namespaceQuotas.set(quota.namespace, quota);
-      tell(quota);
+      notify(quota);
       return { namespaceQuota: quota };
     },
     getNamespaceQuota: async ({ namespace }) => ({
@@ -32,13 +32,13 @@ export function fakeQuotas(world: () => QuotaWorld): GatewayPorts['quotas'] {
     listNamespaceQuotas: async () => ({ namespaceQuotas: [...world().namespaceQuotas.values()], nextPageToken: '' }),
     deleteNamespaceQuota: async ({ namespace }) => {
       world().namespaceQuotas.delete(namespace);
-      tell({ ...NamespaceQuota.create(), namespace });
+      notify({ ...NamespaceQuota.create(), namespace });
       return {};
     },
     putKeyQuota: async ({ keyQuota: asked }) => {
       const quota = { ...KeyQuota.create(), ...asked, updateTime: new Date(0) };
       world().keyQuotas.set(quota.keyId, quota);
-      tell(undefined, quota);
+      notify(undefined, quota);
       return { keyQuota: quota };
     },
     getKeyQuota: async ({ keyId }) => ({
@@ -49,7 +49,7 @@ export function fakeQuotas(world: () => QuotaWorld): GatewayPorts['quotas'] {
     listKeyQuotas: async () => ({ keyQuotas: [...world().keyQuotas.values()], nextPageToken: '' }),
     deleteKeyQuota: async ({ keyId }) => {
       world().keyQuotas.delete(keyId);
-      tell(undefined, { ...KeyQuota.create(), keyId });
+      notify(undefined, { ...KeyQuota.create(), keyId });
       return {};
     },
   });

@@ -30,7 +30,7 @@ import { keepRecords } from './audit.ts';
 import { completeEvent, completeFunction, completeLetter, RUNNABLE } from './complete.ts';
 import { fakeQuotas, waitingIn } from './fake-quotas.ts';
 
-/** Everything behind the doors, in memory, and what was asked of it. */
+/** All services behind the APIs, in memory, and the calls that they received. */
 const AGENT_TOKEN = {
   ...AgentToken.create(),
   id: '01990000-0000-7000-8000-00000000000f',
@@ -69,7 +69,7 @@ export type World = {
   /** What the queue says of itself. */
   readonly faults: string[];
   resolveCount: number;
-  /** Instances the scheduler has heard of that are provisioned. */
+  /** Provisioned instances that were reported to the scheduler. */
   provisioned: number;
   reservedMb: number | undefined;
   /** Thrown by the queue, once set. */

@@ -4,7 +4,7 @@ import { type GatewaySettings, type RunningGateway, startGateway } from '../serv
 import { fakeWorld, type World } from './fakes.ts';
 import { tc3Headers } from './tc3.ts';
 
-/** The key of every test's doors. */
+/** The key of the APIs of every test. */
 export const KEY = { id: 'test', secret: 'a-secret-of-tests' };
 /** What a caller who has it sends. */
 export const WITH_KEY = { authorization: `Bearer ${KEY.id}:${KEY.secret}` } as const;
@@ -25,28 +25,28 @@ export const SETTINGS: GatewaySettings = {
   scfTimeZone: 'Asia/Shanghai',
 };
 
-/** Open doors over fakes, for the tests of one file. */
-export function openDoors(settings: Partial<GatewaySettings> = {}): {
+/** Starts a gateway over fakes, for the tests of one file. */
+export function openApis(settings: Partial<GatewaySettings> = {}): {
   readonly world: World;
   readonly gateway: RunningGateway;
   readonly url: string;
 } {
-  const doors = { world: fakeWorld(), gateway: undefined as RunningGateway | undefined };
+  const apis = { world: fakeWorld(), gateway: undefined as RunningGateway | undefined };
   before(async () => {
-    doors.gateway = await startGateway(doors.world.ports, { ...SETTINGS, ...settings });
+    apis.gateway = await startGateway(apis.world.ports, { ...SETTINGS, ...settings });
     await answerCheck(); // before tests that depend on time
   });
   beforeEach(() => {
-    doors.world.queueFailure = undefined;
-    doors.world.accepted.length = 0;
+    apis.world.queueFailure = undefined;
+    apis.world.accepted.length = 0;
   });
-  after(() => doors.gateway?.stop());
+  after(() => apis.gateway?.stop());
   const gateway = (): RunningGateway => {
-    if (!doors.gateway) throw new Error('not started yet');
-    return doors.gateway;
+    if (!apis.gateway) throw new Error('not started yet');
+    return apis.gateway;
   };
   return {
-    world: doors.world,
+    world: apis.world,
     get gateway() {
       return gateway();
     },
@@ -84,7 +84,7 @@ function answerCheck(): Promise<AnswerCheck> {
   return (check ??= document());
 }
 
-/** Calls the REST door with the key of the tests, unless the headers say otherwise; an `authorization` or a `content-type` that is empty is left out. A body that is an object is sent as JSON. */
+/** Calls the REST API with the key of the tests, unless the headers say otherwise; an `authorization` or a `content-type` that is empty is left out. A body that is an object is sent as JSON. */
 export async function call(url: string, method: string, body?: unknown, headers: Record<string, string> = {}): Promise<Answer> {
   const isRaw = typeof body === 'string' || body instanceof Uint8Array;
   const sent = new Headers({

@@ -4,7 +4,7 @@ import { AccessKey, AccessKey_Role } from '@evenfall/contracts/v1/access_key_ser
 
 const SECRET = 'a-secret-of-a-kept-key';
 
-/** A key as the registry tells of it. */
+/** A key as the registry sends it. */
 export function keptKey(key: Partial<AccessKey> & { readonly id: string }, secret: string = SECRET): StoredAccessKey {
   return {
     accessKey: { ...AccessKey.create(), role: AccessKey_Role.VIEWER, namespaces: ['*'], ...key },

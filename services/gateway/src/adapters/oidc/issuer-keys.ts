@@ -28,7 +28,7 @@ export type IssuerOptions = {
   /** How long keys are good without having been fetched anew. */
   readonly maxAgeMs: number;
   readonly fetchKeys: FetchKeys;
-  /** Told of a set that differs from the one before. */
+  /** Called with a set that differs from the one before. */
   readonly onChange: (keys: KeySet) => void;
   readonly clock: Clock;
   readonly log: Log;
@@ -80,7 +80,7 @@ export function createIssuerKeys({ issuer, maxAgeMs, fetchKeys, onChange, clock,
       const backoff = createBackoff(RETRY);
       const stopped = aborted(signal);
       while (!signal.aborted) {
-        await Promise.race([ask(), stopped]); // the doors close without waiting for an issuer that does not answer
+        await Promise.race([ask(), stopped]); // the APIs stop without waiting for an issuer that does not answer
         if (failure === undefined) backoff.reset();
         await delay(failure === undefined ? EVERY_MS : backoff.next(), signal);
       }

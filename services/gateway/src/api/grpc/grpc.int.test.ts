@@ -10,15 +10,15 @@ import { InvokeResponse } from '@evenfall/contracts/scheduler/v1/scheduler_servi
 import { type Reason, Refusal } from '@evenfall/errors';
 import { grpcClient, type ServiceDefinition } from '@evenfall/rpc';
 import { eventually } from '@evenfall/testkit';
-import { openDoors, WITH_KEY } from '../../testing/harness.ts';
+import { openApis, WITH_KEY } from '../../testing/harness.ts';
 
 const ID = '01990000-0000-7000-8000-000000000004';
 
-describe('the gRPC door', () => {
-  const doors = openDoors();
+describe('the gRPC API', () => {
+  const apis = openApis();
   const open: { close(): void }[] = [];
   const clients = () => {
-    const address = `127.0.0.1:${doors.gateway.grpcPort}`;
+    const address = `127.0.0.1:${apis.gateway.grpcPort}`;
     const events = grpcClient(EventServiceService, address, { headers: WITH_KEY });
     const functions = grpcClient(FunctionServiceService, address, { headers: WITH_KEY });
     const invocations = grpcClient(InvocationServiceService, address, { headers: WITH_KEY });
@@ -71,16 +71,16 @@ describe('the gRPC door', () => {
     const sizes = [0, 1, 1024 * 1024, 4 * 1024 * 1024 - 4_500, 4 * 1024 * 1024, 6 * 1024 * 1024];
     const answerOf = (bytes: number) => {
       const result = Buffer.from(`"${'r'.repeat(bytes)}"`);
-      doors.world.invokeAnswer = InvokeResponse.create({ ended: { statusCode: 200, result, logTail: 'l'.repeat(4_096) } });
+      apis.world.invokeAnswer = InvokeResponse.create({ ended: { statusCode: 200, result, logTail: 'l'.repeat(4_096) } });
       return result;
     };
-    const usually = doors.world.invokeAnswer;
+    const usually = apis.world.invokeAnswer;
     after(() => {
-      doors.world.invokeAnswer = usually;
+      apis.world.invokeAnswer = usually;
     });
     /** A client as a user's is: it takes what gRPC takes. */
     const usual = () => {
-      const opened = grpcClient(InvocationServiceService, `127.0.0.1:${doors.gateway.grpcPort}`, {
+      const opened = grpcClient(InvocationServiceService, `127.0.0.1:${apis.gateway.grpcPort}`, {
         maxMessageBytes: 4 * 1024 * 1024,
         headers: WITH_KEY,
       });
@@ -101,7 +101,7 @@ describe('the gRPC door', () => {
         assert.deepEqual(heads, [[200, 0, 4_096, BigInt(result.length), 0]]);
         assert.ok(Buffer.concat(pieces).equals(result));
 
-        const ran = doors.world.invocations.length;
+        const ran = apis.world.invocations.length;
         if (result.length < 4 * 1024 * 1024 - 4_224) {
           assert.ok((await client.invokeFunction(request)).result.equals(result));
         } else {
@@ -110,19 +110,19 @@ describe('the gRPC door', () => {
           assert.deepEqual([error.status, error.reason, error.retry], ['RESOURCE_EXHAUSTED', 'ANSWER_TOO_LARGE', false]);
           const { function_status_code: code, result_bytes: size, event_id: id } = error.metadata;
           assert.deepEqual([code, size], ['200', String(result.length)]);
-          assert.equal(id, doors.world.invocations.at(-1)?.assignment?.eventId);
+          assert.equal(id, apis.world.invocations.at(-1)?.assignment?.eventId);
           assert.match(error.message, /The function ran.*StreamInvokeFunction.*max_answer_bytes/);
           const whole = await c.invocations.invokeFunction({ ...request, maxAnswerBytes: 8_388_608 });
           assert.ok(whole.result.equals(result));
         }
-        assert.ok(doors.world.invocations.length > ran);
+        assert.ok(apis.world.invocations.length > ran);
       });
 
     it('are not asked for by sizes that cannot be: the function does not run', async () => {
-      const ran = doors.world.invocations.length;
+      const ran = apis.world.invocations.length;
       for (const maxAnswerBytes of [-1, 67_108_865])
         await assert.rejects(c.invocations.invokeFunction({ ...request, maxAnswerBytes }), /max_answer_bytes/);
-      assert.equal(doors.world.invocations.length, ran);
+      assert.equal(apis.world.invocations.length, ran);
     });
   });
 
@@ -132,18 +132,18 @@ describe('the gRPC door', () => {
       { headers: { traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01` } },
     );
     assert.equal(event?.state, 1);
-    assert.equal(doors.world.accepted[0]?.accepted?.traceparent.length, 55);
+    assert.equal(apis.world.accepted[0]?.accepted?.traceparent.length, 55);
     const batch = { ...named, submissions: [submission, submission] };
     assert.equal((await c.events.batchCreateEvents(batch)).eventIds.length, 2);
     async function* batches() {
       for (let i = 0; i < 20; i++) yield { batch };
     }
     assert.equal(new Set((await c.events.streamCreateEvents(batches())).eventIds).size, 40);
-    assert.equal(doors.world.accepted.length, 43);
+    assert.equal(apis.world.accepted.length, 43);
   });
 
   it('gets, lists, watches, terminates, logs, invokes, and shows workers', async () => {
-    doors.world.events.set(ID, Event.create({ id: ID, state: 2 }));
+    apis.world.events.set(ID, Event.create({ id: ID, state: 2 }));
     assert.equal((await c.events.getEvent({ id: ID })).event?.state, 2);
     assert.equal((await c.events.listEvents(ListEventsRequest.create({ ...named }))).events.length, 1);
     assert.equal((await c.events.terminateEvent(TerminateEventRequest.create({ id: ID, graceful: true }))).event?.id, ID);
@@ -151,7 +151,7 @@ describe('the gRPC door', () => {
     const watching = (async () => {
       for await (const change of c.events.watchEvent({ id: ID, afterVersion: 0 })) seen.push(change.version);
     })();
-    const watch = await eventually(() => doors.world.watches.at(-1));
+    const watch = await eventually(() => apis.world.watches.at(-1));
     watch.out.push({ event: Event.create({ id: ID }), version: 1 });
     watch.out.push({ event: Event.create({ id: ID }), version: 2 });
     watch.out.end();
@@ -178,9 +178,9 @@ describe('the gRPC door', () => {
     [
       'an unknown function',
       'FUNCTION_NOT_FOUND',
-      () => c.events.createEvent(CreateEventRequest.create({ namespace: 'default', function: 'nobody' })),
+      () => c.events.createEvent(CreateEventRequest.create({ namespace: 'default', function: 'unknown' })),
     ],
-    ['no namespace', 'INVALID_NAME', () => c.events.createEvent(CreateEventRequest.create({ function: 'nobody' }))],
+    ['no namespace', 'INVALID_NAME', () => c.events.createEvent(CreateEventRequest.create({ function: 'unknown' }))],
     ['an empty batch', 'INVALID_FIELD', () => c.events.batchCreateEvents({ ...named, submissions: [] })],
     ['an unknown state', 'INVALID_FIELD', () => c.events.listEvents(ListEventsRequest.create({ ...named, states: [77 as 1] }))],
     ['a negative page size', 'INVALID_FIELD', () => c.events.listEvents(ListEventsRequest.create({ ...named, pageSize: -1 }))],

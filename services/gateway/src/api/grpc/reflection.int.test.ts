@@ -13,7 +13,7 @@ import { ServerReflectionService as OlderServerReflectionService } from '@evenfa
 import { Event } from '@evenfall/contracts/v1/event';
 import { grpcClient } from '@evenfall/rpc';
 import { goTool } from '@evenfall/testkit';
-import { KEY, openDoors, WITH_KEY } from '../../testing/harness.ts';
+import { KEY, openApis, WITH_KEY } from '../../testing/harness.ts';
 
 const GRPCURL = 'github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3';
 const PUBLIC = /^(evenfall\.v1|grpc\.health\.v1|google\.protobuf)$/;
@@ -22,7 +22,7 @@ const DOCUMENT = readFileSync(new URL('../../../../../docs/reference/proto.md', 
 type Asked = NonNullable<ServerReflectionRequest['messageRequest']>;
 
 describe('reflection', () => {
-  const doors = openDoors();
+  const apis = openApis();
 
   for (const [version, service] of [
     ['v1', ServerReflectionService],
@@ -31,7 +31,7 @@ describe('reflection', () => {
     describe(version, () => {
       let open: ReturnType<typeof grpcClient<typeof ServerReflectionService>>;
       before(() => {
-        open = grpcClient(service, `127.0.0.1:${doors.gateway.grpcPort}`, { headers: WITH_KEY });
+        open = grpcClient(service, `127.0.0.1:${apis.gateway.grpcPort}`, { headers: WITH_KEY });
       });
       after(() => open.close());
 
@@ -113,7 +113,7 @@ describe('reflection', () => {
       const code = await new Promise<number>((resolve) => child.once('close', (status) => resolve(status ?? -1)));
       return { code, ...text };
     };
-    const address = (): string => `127.0.0.1:${doors.gateway.grpcPort}`;
+    const address = (): string => `127.0.0.1:${apis.gateway.grpcPort}`;
 
     it('does what docs/reference/proto.md says', async () => {
       const commands = [...DOCUMENT.matchAll(/^grpcurl (.*)$/gm)].map(([, rest = '']) => rest);
@@ -124,7 +124,7 @@ describe('reflection', () => {
           ([, single, double, plain]) => single ?? double ?? plain ?? '',
         );
         const id = /[0-9a-f-]{36}/.exec(command)?.[0];
-        if (id !== undefined) doors.world.events.set(id, Event.create({ id, state: 2, result: Buffer.from('7') }));
+        if (id !== undefined) apis.world.events.set(id, Event.create({ id, state: 2, result: Buffer.from('7') }));
         const { code, out, err } = await ran(words.map((word) => (word === '127.0.0.1:9090' ? address() : word)));
         assert.equal(code, 0, `${command}: ${err}`);
         if (id !== undefined) assert.equal((JSON.parse(out) as { event: { id: string } }).event.id, id);
@@ -142,7 +142,7 @@ describe('reflection', () => {
       const body = JSON.stringify({ namespace: 'default', function: 'killer', submission: { payload } });
       const accepted = await ran([...asked, '-d', body, address(), 'evenfall.v1.EventService/CreateEvent']);
       assert.equal(accepted.code, 0, accepted.err);
-      assert.equal(doors.world.accepted.at(-1)?.accepted?.payload.toString(), '{"n": 1.0}');
+      assert.equal(apis.world.accepted.at(-1)?.accepted?.payload.toString(), '{"n": 1.0}');
       const health = await ran([...asked, '-d', '{"service": "evenfall.v1.EventService"}', address(), 'grpc.health.v1.Health/Check']);
       assert.match(health.out, /"SERVING"/, health.err);
       const missing = await ran([...asked, '-d', '{"id": "x"}', address(), 'evenfall.v1.EventService/GetEvent']);

@@ -90,7 +90,7 @@ export function keepLargeBodyBytes(app: FastifyInstance, contentType: string): v
     for await (const chunk of (payload as Readable).iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
       isTooLarge = bytes + chunk.length > bodyLimit;
       if (isTooLarge) break;
-      if (bytes + chunk.length > all.length) all = grown(all, Math.min(bodyLimit, Math.max(all.length * 2, bytes + chunk.length)));
+      if (bytes + chunk.length > all.length) all = enlarged(all, Math.min(bodyLimit, Math.max(all.length * 2, bytes + chunk.length)));
       bytes += chunk.copy(all, bytes);
     }
     if (isTooLarge) {
@@ -104,7 +104,7 @@ export function keepLargeBodyBytes(app: FastifyInstance, contentType: string): v
 const FIRST_BYTES = 1024 * 1024;
 const TOO_LARGE = { code: 'FST_ERR_CTP_BODY_TOO_LARGE', statusCode: 413 } as const;
 
-function grown(buffer: Buffer, bytes: number): Buffer<ArrayBuffer> {
+function enlarged(buffer: Buffer, bytes: number): Buffer<ArrayBuffer> {
   const larger = Buffer.allocUnsafeSlow(bytes);
   buffer.copy(larger);
   return larger;

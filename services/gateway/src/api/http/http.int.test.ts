@@ -16,7 +16,7 @@ const ID = '01990000-0000-7000-8000-00000000000b';
 const KILLER = '/v1/namespaces/default/functions/killer';
 const JSON_TYPE = { 'content-type': 'application/json' };
 
-describe('HTTP at the REST door', () => {
+describe('HTTP of the REST API', () => {
   const failures: unknown[] = [];
   let world: World;
   let gateway: RunningGateway;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { describe, it } from 'node:test';
-import { call, openDoors, WITH_KEY } from '../../testing/harness.ts';
+import { call, openApis, WITH_KEY } from '../../testing/harness.ts';
 
 const K = '/v1/namespaces/default/functions/killer';
 const ID = '01990000-0000-7000-8000-000000000004';
@@ -24,11 +24,11 @@ function request({ method = 'POST', path = `${K}/events`, headers = [], body = '
 }
 
 describe('requests as they are on the wire', () => {
-  const doors = openDoors();
+  const apis = openApis();
 
   /** Sends bytes, and answers all that comes back until the connection ends. */
   const raw = async (bytes: string): Promise<string> => {
-    const socket = connect(doors.gateway.httpPort, '127.0.0.1');
+    const socket = connect(apis.gateway.httpPort, '127.0.0.1');
     let said = '';
     socket.on('data', (chunk: Buffer) => (said += chunk.toString('latin1')));
     socket.write(bytes);
@@ -54,7 +54,7 @@ describe('requests as they are on the wire', () => {
       const answer = await raw(request({ headers: [`${name}: ${first}`, `${name.toUpperCase()}: ${second}`] }));
       assert.equal(statusOf(answer), 400);
       assert.match(answer, new RegExp(`"field":"${name}","rule":"a header that comes once"`, 'i'));
-      assert.equal(doors.world.accepted.length, 0);
+      assert.equal(apis.world.accepted.length, 0);
     });
 
   for (const [type, status] of [
@@ -90,13 +90,13 @@ describe('requests as they are on the wire', () => {
     const answers = (await raw(many.join(''))).split(/(?=HTTP\/1\.1 )/).map(statusOf);
     assert.deepEqual(answers, [202, 415, 405, 404, 202]);
     assert.deepEqual(
-      doors.world.accepted.map(({ accepted }) => accepted?.payload.toString()),
+      apis.world.accepted.map(({ accepted }) => accepted?.payload.toString()),
       ['1', '{"n": 5}'],
     );
   });
 
   it('wait for 100 Continue where they ask for it', async () => {
-    const socket = connect(doors.gateway.httpPort, '127.0.0.1');
+    const socket = connect(apis.gateway.httpPort, '127.0.0.1');
     let said = '';
     socket.write(request({ headers: ['Expect: 100-continue'] }).slice(0, -1));
     for await (const chunk of socket) {
@@ -110,7 +110,7 @@ describe('requests as they are on the wire', () => {
   it('with two lengths, or a length and chunks, are no HTTP', async () => {
     for (const headers of [['Content-Length: 1'], ['Content-Length: 2'], ['Transfer-Encoding: chunked']])
       assert.equal(statusOf(await raw(request({ headers }))), 400);
-    assert.equal(doors.world.accepted.length, 0);
+    assert.equal(apis.world.accepted.length, 0);
   });
 
   for (const [method, path, body] of [
@@ -134,14 +134,14 @@ describe('requests as they are on the wire', () => {
     ['PUT', `${K}/event-invoke-config`, {}],
     ['DELETE', K, undefined],
   ] as const)
-    it(`to ${method} ${path} with a query that nobody reads are refused`, async () => {
-      const { status, text } = await call(`${doors.url}${path}?force=true`, method, body);
+    it(`to ${method} ${path} with an unknown query parameter are refused`, async () => {
+      const { status, text } = await call(`${apis.url}${path}?force=true`, method, body);
       assert.equal(status, 400, text);
       assert.match(text, /"field":"force","rule":"there is no such field"/);
     });
 
   it('of probes may have any query', async () => {
     for (const path of ['/healthz', '/readyz', '/openapi.json'])
-      assert.equal((await call(`${doors.url}${path}?nocache=1`, 'GET')).status, 200);
+      assert.equal((await call(`${apis.url}${path}?nocache=1`, 'GET')).status, 200);
   });
 });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { describe, it } from 'node:test';
 import { refuse } from '@evenfall/errors';
-import { type Answer, call, openDoors } from '../../testing/harness.ts';
+import { type Answer, call, openApis } from '../../testing/harness.ts';
 
 const F = '/v1/namespaces/default/functions';
 const K = `${F}/killer`;
@@ -26,7 +26,7 @@ const ROWS: readonly Row[] = [
   ['an unknown verb', 'POST', `/v1/events/${ID}:redrive`, undefined, {}, 404, 'UNKNOWN_PATH'],
   ['a method that is not there', 'PUT', `/v1/events/${ID}`, {}, {}, 405, 'METHOD_NOT_ALLOWED'],
   ['a path that is not percent-encoded text', 'GET', '/v1/events/%E0%A4%A', undefined, {}, 400, 'INVALID_FIELD', 'path'],
-  ['an unknown function', 'POST', `${F}/nobody/events`, {}, {}, 404, 'FUNCTION_NOT_FOUND'],
+  ['an unknown function', 'POST', `${F}/unknown/events`, {}, {}, 404, 'FUNCTION_NOT_FOUND'],
   ['an unknown qualifier', 'POST', `${K}/events`, {}, { 'evenfall-qualifier': 'nowhere' }, 404, 'QUALIFIER_NOT_FOUND'],
   ['a qualifier that cannot be', 'POST', `${K}/events`, {}, { 'evenfall-qualifier': 'a b' }, 400, 'INVALID_NAME', 'qualifier'],
   ['a function without code', 'POST', `${F}/empty/events`, {}, {}, 400, 'FUNCTION_HAS_NO_CODE'],
@@ -96,7 +96,7 @@ const ROWS: readonly Row[] = [
     'Last-Event-ID',
   ],
   [
-    'a signal nobody has',
+    'a signal that does not exist',
     'POST',
     `/v1/events/${ID}:terminate`,
     { graceful: true, kill_signal: 'SIGFOO' },
@@ -202,7 +202,7 @@ const ROWS: readonly Row[] = [
   ['a page size that is text', 'GET', `${K}/events?page_size=ten`, undefined, {}, 400, 'INVALID_FIELD', 'page_size'],
   ['a page size below nothing', 'GET', `${K}/events?page_size=-1`, undefined, {}, 400, 'INVALID_FIELD', 'page_size'],
   ['a page size given twice', 'GET', `${K}/events?page_size=1&page_size=2`, undefined, {}, 400, 'INVALID_FIELD', 'page_size'],
-  ['a state nobody has', 'GET', `${K}/events?state=DONE`, undefined, {}, 400, 'INVALID_FIELD', 'state.0'],
+  ['a state that does not exist', 'GET', `${K}/events?state=DONE`, undefined, {}, 400, 'INVALID_FIELD', 'state.0'],
   ['a time that is none', 'GET', `${K}/events?start_time_after=yesterday`, undefined, {}, 400, 'INVALID_FIELD', 'start_time_after'],
   [
     'a day that does not exist',
@@ -220,15 +220,15 @@ const ROWS: readonly Row[] = [
   ['a queue timeout that is none', 'POST', `${K}:invoke?queue_timeout=soon`, {}, {}, 400, 'INVALID_FIELD', 'queue_timeout'],
 ];
 
-describe('what the REST door refuses', () => {
-  const doors = openDoors();
+describe('what the REST API refuses', () => {
+  const apis = openApis();
 
   for (const [name, method, path, body, headers, status, reason, field] of ROWS) {
     it(name, async () => {
-      const answer = await call(`${doors.url}${path}`, method, body, headers);
+      const answer = await call(`${apis.url}${path}`, method, body, headers);
       const detail = checkForm(answer, status, reason);
       if (field !== undefined) assert.equal(detail['field'], field);
-      assert.equal(doors.world.accepted.length, 0, 'nothing was accepted');
+      assert.equal(apis.world.accepted.length, 0, 'nothing was accepted');
     });
   }
 
@@ -239,23 +239,23 @@ describe('what the REST door refuses', () => {
   ] as const;
   for (const [name, failure, status, retryAfter] of FAILURES) {
     it(name, async () => {
-      doors.world.queueFailure = failure;
-      const answer = await call(`${doors.url}${K}/events`, 'POST', {});
+      apis.world.queueFailure = failure;
+      const answer = await call(`${apis.url}${K}/events`, 'POST', {});
       checkForm(answer, status, failure instanceof Error && 'reason' in failure ? failure.reason : 'INTERNAL');
       assert.equal(answer.headers.get('retry-after'), retryAfter);
       assert.ok(!answer.text.includes('secret'));
     });
   }
 
-  it('tells all faults at once', async () => {
-    const answer = await call(`${doors.url}${F}`, 'POST', { ...VALID, timeout: 1, memory_mb: 'x', foo: 1 });
+  it('reports all faults at once', async () => {
+    const answer = await call(`${apis.url}${F}`, 'POST', { ...VALID, timeout: 1, memory_mb: 'x', foo: 1 });
     const { details } = (answer.json as { error: { details: { metadata: { field: string } }[] } }).error;
     assert.deepEqual(details.map(({ metadata }) => metadata.field).sort(), ['foo', 'memory_mb', 'timeout']);
   });
 
   it('answers what is not HTTP in the same form', async () => {
     const text = await new Promise<string>((resolve, reject) => {
-      const socket = connect(doors.gateway.httpPort, '127.0.0.1', () => socket.write('nonsense\r\n\r\n'));
+      const socket = connect(apis.gateway.httpPort, '127.0.0.1', () => socket.write('nonsense\r\n\r\n'));
       let seen = '';
       socket.on('data', (data) => (seen += data.toString()));
       socket.on('close', () => resolve(seen));

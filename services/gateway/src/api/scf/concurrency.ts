@@ -2,7 +2,7 @@ import { type ProvisionedConcurrency, ProvisionedConcurrency_State as State } fr
 import { Type } from '@sinclair/typebox';
 import { action, namespaceOf } from './action.ts';
 import { found } from './functions.ts';
-import { OF_FUNCTION, STRICT, Unsupported, wholeOf, wordOf } from './parameters.ts';
+import { OF_FUNCTION, STRICT, Unsupported, integerOf, wordOf } from './parameters.ts';
 import type { ActionCodes } from './refusals.ts';
 import { refuseUnsupported } from './unsupported.ts';
 
@@ -17,7 +17,7 @@ const CODES: ActionCodes = {
 };
 
 export const putReservedConcurrencyConfig = action(
-  Type.Object({ ...OF_FUNCTION, ReservedConcurrencyMem: wholeOf(0, 2_147_483_647, 'InvalidParameterValue') }, STRICT),
+  Type.Object({ ...OF_FUNCTION, ReservedConcurrencyMem: integerOf(0, 2_147_483_647, 'InvalidParameterValue') }, STRICT),
   async ({ functions }, input) => {
     const named = { namespace: namespaceOf(input), name: input.FunctionName };
     await functions.putReservedConcurrency({ ...named, memoryMb: input.ReservedConcurrencyMem });
@@ -40,7 +40,7 @@ export const putProvisionedConcurrencyConfig = action(
   Type.Object(
     {
       ...OF_VERSION,
-      VersionProvisionedConcurrencyNum: wholeOf(1, 10_000, 'LimitExceeded.FunctionTotalProvisionedConcurrencyNum'),
+      VersionProvisionedConcurrencyNum: integerOf(1, 10_000, 'LimitExceeded.FunctionTotalProvisionedConcurrencyNum'),
       ProvisionedType: Type.Optional(wordOf(['Default', 'ConcurrencyUtilizationTracking'], 'InvalidParameterValue.ProvisionType')),
       TriggerActions: Unsupported,
       TrackingTarget: Unsupported,

@@ -6,7 +6,7 @@ import { action, namespaceOf, type ScfCall } from './action.ts';
 import { scfError } from './codes.ts';
 import { findEvent, isOf, timeOf } from './events.ts';
 import { found } from './functions.ts';
-import { Limit, OF_FUNCTION, STRICT, wholeOf, wordOf } from './parameters.ts';
+import { Limit, OF_FUNCTION, STRICT, integerOf, wordOf } from './parameters.ts';
 import { logText, readLog, type Run, runOfCall, runOfEvent } from './runs.ts';
 
 const DEFAULT_WINDOW_MS = 15 * 60_000;
@@ -53,7 +53,7 @@ export const getFunctionLogs = action(
   Type.Object(
     {
       ...OF_FUNCTION,
-      Offset: Type.Optional(wholeOf(0, 2 ** 31 - 1, 'InvalidParameterValue.Offset')),
+      Offset: Type.Optional(integerOf(0, 2 ** 31 - 1, 'InvalidParameterValue.Offset')),
       Limit,
       Order: Type.Optional(wordOf(['desc', 'asc', 'DESC', 'ASC'], 'InvalidParameterValue.Order')),
       OrderBy: Type.Optional(wordOf(['function_name', 'duration', 'mem_usage', 'start_time'], 'InvalidParameterValue.OrderBy')),

@@ -124,7 +124,7 @@ describe('parameters', () => {
         ]),
       );
     assert.match(fault('Limit', 'five'), /^InvalidParameter: .*`Limit`/);
-    assert.match(fault('Nobody'), /^UnknownParameter: .*`Nobody`/);
+    assert.match(fault('Nothing'), /^UnknownParameter: .*`Nothing`/);
     assert.match(fault('__proto__.x'), /^UnknownParameter/);
     assert.match(fault('Status.x'), /^UnknownParameter/);
     assert.match(fault('Status.999', 'RUNNING'), /^MissingParameter: .*`Status.0`/);

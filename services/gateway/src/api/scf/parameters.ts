@@ -17,13 +17,13 @@ export function wordOf<const W extends string>(words: readonly W[], code: ScfCod
 /** A switch as SCF writes most of them. */
 export const flagOf = (code: ScfCode) => wordOf(['TRUE', 'FALSE'], code);
 /** A whole number within bounds. */
-export const wholeOf = (minimum: number, maximum: number, code: ScfCode) =>
+export const integerOf = (minimum: number, maximum: number, code: ScfCode) =>
   Type.Integer({ minimum, maximum, 'x-code': code, 'x-rule': `It is a whole number from ${minimum} to ${maximum}.` });
 /** A parameter of SCF that is not offered here: see `refuseUnsupported`. */
 export const Unsupported = Type.Optional(Type.Unknown());
 
-export const Offset = Type.Optional(wholeOf(0, 1_000_000, 'InvalidParameterValue.Offset'));
-export const Limit = Type.Optional(wholeOf(1, 100, 'InvalidParameterValue.Limit'));
+export const Offset = Type.Optional(integerOf(0, 1_000_000, 'InvalidParameterValue.Offset'));
+export const Limit = Type.Optional(integerOf(1, 100, 'InvalidParameterValue.Limit'));
 export const Order = Type.Optional(wordOf(['ASC', 'DESC'], 'InvalidParameterValue.Order'));
 export const Publish = Type.Optional(flagOf('InvalidParameterValue'));
 /** What almost every action is about. */

@@ -192,7 +192,7 @@ function headOf(request: FastifyRequest, check: (headers: FastifyRequest['header
   const type = (headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '';
   if (type === 'application/x-www-form-urlencoded') {
     if (!isOpen) return { kind: 'form' };
-    // Any web page can make a browser send a form: only a signature that can be checked tells the two apart.
+    // Any web page can make a browser send a form: only a valid signature distinguishes the two.
     throw scfError(
       'AuthFailure.InvalidAuthorization',
       'Forms are accepted only signed with an access key, and with EVENFALL_OPEN=yes there is none; use TC3-HMAC-SHA256.',

@@ -5,7 +5,7 @@ import { describe, it } from 'node:test';
 import { Event } from '@evenfall/contracts/v1/event';
 import { refuse } from '@evenfall/errors';
 import { newUuidV7 } from '@evenfall/time';
-import { call, callScf, KEY, openDoors } from '../../testing/harness.ts';
+import { call, callScf, KEY, openApis } from '../../testing/harness.ts';
 import { tc3Headers } from '../../testing/tc3.ts';
 import { ACTIONS } from './actions.ts';
 
@@ -15,10 +15,10 @@ type Response = {
   readonly Result?: object;
 };
 
-const doors = openDoors();
+const apis = openApis();
 
 async function post(action: string, body: unknown, headers: Record<string, string> = {}) {
-  const answer = await callScf(doors.url, action, body, headers);
+  const answer = await callScf(apis.url, action, body, headers);
   assert.equal(answer.status, 200);
   assert.equal(answer.headers.get('content-type'), 'application/json', 'exactly: the SDK for Python compares');
   const { Response } = answer.json as { readonly Response: Response };
@@ -27,7 +27,7 @@ async function post(action: string, body: unknown, headers: Record<string, strin
 }
 const codeOf = async (...args: Parameters<typeof post>): Promise<string> => (await post(...args)).response.Error?.Code ?? 'taken';
 
-describe('the SCF door', () => {
+describe('the SCF API', () => {
   it('answers every fault of a request with HTTP 200 and a code', async () => {
     const named = { FunctionName: 'killer' };
     assert.equal(await codeOf('GetFunction', named), 'taken');
@@ -56,8 +56,8 @@ describe('the SCF door', () => {
     ];
     const send = async (megabytes: number): Promise<string> => {
       const pieces = piecesOf(megabytes);
-      const signed = tc3Headers({ ...KEY, host: new URL(doors.url).host, body: Buffer.concat(pieces) });
-      const response = await fetch(`${doors.url}/`, {
+      const signed = tc3Headers({ ...KEY, host: new URL(apis.url).host, body: Buffer.concat(pieces) });
+      const response = await fetch(`${apis.url}/`, {
         method: 'POST',
         headers: { ...signed, 'x-tc-action': 'Invoke', 'x-tc-version': '2018-04-16' },
         body: ReadableStream.from(pieces),
@@ -80,16 +80,16 @@ describe('the SCF door', () => {
     }
   });
 
-  it('sends those away who ask by GET, and nobody else', async () => {
+  it('redirects requests by GET, and no others', async () => {
     for (const [path, headers] of [
       ['/?Limit=1', { 'x-tc-action': 'ListFunctions' }],
       ['/?Limit=1&Action=ListFunctions', {}],
     ] as const) {
-      const { status, json } = await call(`${doors.url}${path}`, 'GET', undefined, headers);
+      const { status, json } = await call(`${apis.url}${path}`, 'GET', undefined, headers);
       assert.deepEqual([status, (json as { Response: Response }).Response.Error?.Code], [200, 'UnsupportedProtocol']);
     }
-    assert.equal((await call(`${doors.url}/`, 'GET')).status, 405);
-    assert.equal((await call(`${doors.url}/?Action=x`, 'PUT')).status, 405);
+    assert.equal((await call(`${apis.url}/`, 'GET')).status, 405);
+    assert.equal((await call(`${apis.url}/?Action=x`, 'PUT')).status, 405);
   });
 
   it('gives back the id a client follows its calls by, if it is one', async () => {
@@ -106,12 +106,12 @@ describe('the SCF door', () => {
       [new Error('secret'), 'InternalError'],
     ] as const;
     for (const [failure, code] of cases) {
-      doors.world.queueFailure = failure;
+      apis.world.queueFailure = failure;
       const { response, text } = await post('Invoke', event);
       assert.equal(response.Error?.Code, code);
       assert.ok(!text.includes('secret'));
     }
-    doors.world.queueFailure = undefined;
+    apis.world.queueFailure = undefined;
     assert.equal(await codeOf('Invoke', { FunctionName: 'empty' }), 'FailedOperation.FunctionStatusError');
     const routing = (RoutingKey: string) => codeOf('Invoke', { ...event, RoutingKey });
     assert.equal(await routing('{"User":"1"}'), 'taken');
@@ -121,12 +121,12 @@ describe('the SCF door', () => {
 
   it('asks for a graceful stop only when it is asked for one', async () => {
     const id = newUuidV7();
-    doors.world.events.set(id, Event.create({ id, namespace: 'default', function: 'killer', state: 2 }));
+    apis.world.events.set(id, Event.create({ id, namespace: 'default', function: 'killer', state: 2 }));
     for (const GraceShutdown of [undefined, false, true]) {
-      doors.world.terminations.length = 0;
+      apis.world.terminations.length = 0;
       assert.equal(await codeOf('TerminateAsyncEvent', { FunctionName: 'killer', InvokeRequestId: id, GraceShutdown }), 'taken');
       assert.deepEqual(
-        doors.world.terminations.map(({ mode, requester }) => [mode, requester]),
+        apis.world.terminations.map(({ mode, requester }) => [mode, requester]),
         [[GraceShutdown ? 2 : 1, 'test']],
       );
     }
@@ -139,8 +139,8 @@ describe('the SCF door', () => {
   });
 });
 
-describe('the SCF door with keys', () => {
-  const keyed = openDoors({ accessKeys: [{ id: 'ann', secret: 'a-secret-of-ann' }] });
+describe('the SCF API with keys', () => {
+  const keyed = openApis({ accessKeys: [{ id: 'ann', secret: 'a-secret-of-ann' }] });
 
   async function formCode(text: string): Promise<string> {
     const form = new URLSearchParams(text);

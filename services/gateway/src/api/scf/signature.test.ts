@@ -82,7 +82,7 @@ describe('TC3 signatures', () => {
       ['another host', 'AuthFailure.SignatureFailure', signed({ signedHost: 'scf.tencentcloudapi.com' })],
       ['another content type', 'AuthFailure.SignatureFailure', { ...good, 'content-type': 'application/json; charset=utf-8' }],
       ['the date of another day', 'AuthFailure.SignatureFailure', signed({ date: '2026-02-01' })],
-      ['an id nobody has', 'AuthFailure.SignatureFailure', signed({ id: 'eve' })],
+      ['an unknown id', 'AuthFailure.SignatureFailure', signed({ id: 'eve' })],
       ['an id of every object', 'AuthFailure.SignatureFailure', signed({ id: '__proto__' })],
       ['too late', 'AuthFailure.SignatureExpire', signed({ atMs: NOW_MS - 301_000 })],
       ['too early', 'AuthFailure.SignatureExpire', signed({ atMs: NOW_MS + 301_000 })],
@@ -91,7 +91,7 @@ describe('TC3 signatures', () => {
       ['a token', 'AuthFailure.TokenFailure', { ...good, 'x-tc-token': 'x' }],
       ['no header', 'AuthFailure.InvalidAuthorization', { ...good, authorization: '' }],
       ['a bearer', 'AuthFailure.InvalidAuthorization', { ...good, authorization: 'Bearer ann:a-secret-of-ann' }],
-      ['the SDK told not to sign', 'AuthFailure.InvalidAuthorization', { ...good, authorization: 'SKIP' }],
+      ['the SDK set not to sign', 'AuthFailure.InvalidAuthorization', { ...good, authorization: 'SKIP' }],
       ['the host not signed', 'AuthFailure.InvalidAuthorization', { ...good, authorization: authorization.replace(';host', '') }],
       ['half a signature', 'AuthFailure.InvalidAuthorization', { ...good, authorization: authorization.slice(0, -32) }],
       [
@@ -118,7 +118,7 @@ describe('TC3 signatures', () => {
     assert.equal(said[0], said[1]);
   });
 
-  it('are not looked at where the doors are open', () => {
+  it('are not looked at where the APIs are open', () => {
     assert.equal(signatureCheck({ signerOf: () => undefined, isOpen: true }, () => NOW_MS)({}).prove(sha256(BODY)).id, 'anonymous');
   });
 });

@@ -1,28 +1,28 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { call, openDoors } from '../../../testing/harness.ts';
+import { call, openApis } from '../../../testing/harness.ts';
 
 const KILLER = '/v1/namespaces/default/functions/killer';
 const RESERVED = `${KILLER}/reserved-concurrency`;
 const PROVISIONED = `${KILLER}/provisioned-concurrency`;
 
-describe('concurrency at the REST door', () => {
-  const doors = openDoors();
+describe('concurrency of the REST API', () => {
+  const apis = openApis();
   const ask = async (method: string, path: string, body?: unknown): Promise<readonly [number, unknown]> => {
-    const { status, json } = await call(`${doors.url}${path}`, method, body);
+    const { status, json } = await call(`${apis.url}${path}`, method, body);
     return [status, json];
   };
 
-  it('reserves, tells and releases', async () => {
-    const told = (memory_mb: number | null) => ({ memory_mb, total_mb: 128_000, available_mb: 115_200 });
-    assert.deepEqual(await ask('GET', RESERVED), [200, told(null)]);
-    assert.deepEqual(await ask('PUT', RESERVED, { memory_mb: 0 }), [200, told(0)], '0 is not the same as none');
-    assert.equal(doors.world.reservedMb, 0);
+  it('reserves, shows and releases', async () => {
+    const shown = (memory_mb: number | null) => ({ memory_mb, total_mb: 128_000, available_mb: 115_200 });
+    assert.deepEqual(await ask('GET', RESERVED), [200, shown(null)]);
+    assert.deepEqual(await ask('PUT', RESERVED, { memory_mb: 0 }), [200, shown(0)], '0 is not the same as none');
+    assert.equal(apis.world.reservedMb, 0);
     assert.deepEqual(await ask('DELETE', RESERVED), [204, undefined]);
-    assert.equal(doors.world.reservedMb, undefined);
+    assert.equal(apis.world.reservedMb, undefined);
   });
 
-  it('tells what is wanted, as the registry has it, and what there is, as the scheduler has it', async () => {
+  it('shows the requested number of the registry and the actual number of the scheduler', async () => {
     const [status, answer] = await ask('GET', `${PROVISIONED}?qualifier=1`);
     const one = { version: '1', instances: 2, available_instances: 1, starting_instances: 1 };
     const there = { ...one, state: 'IN_PROGRESS', reason: '1 are being started.' };
@@ -39,7 +39,7 @@ describe('concurrency at the REST door', () => {
     ['a number below 0', 'PUT', RESERVED, { memory_mb: -1 }],
     ['a number as text', 'PUT', RESERVED, { memory_mb: '128' }],
     ['more than a number holds', 'PUT', RESERVED, { memory_mb: 2 ** 31 }],
-    ['a field nobody knows', 'PUT', RESERVED, { memory_mb: 128, instances: 1 }],
+    ['an unknown field', 'PUT', RESERVED, { memory_mb: 128, instances: 1 }],
     ['no version', 'PUT', PROVISIONED, { instances: 1 }],
     ['no instances', 'PUT', `${PROVISIONED}?qualifier=1`, { instances: 0 }],
     ['too many', 'PUT', `${PROVISIONED}?qualifier=1`, { instances: 10_001 }],

@@ -4,7 +4,7 @@ import { request } from 'node:http';
 import { createInterface } from 'node:readline';
 import { describe, it } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import { call, openDoors, WITH_KEY } from '../../../testing/harness.ts';
+import { call, openApis, WITH_KEY } from '../../../testing/harness.ts';
 
 const EVENTS = '/v1/namespaces/default/functions/killer/events:batchCreate';
 const LINES = { 'content-type': 'application/x-ndjson' };
@@ -14,14 +14,14 @@ type Line = {
 };
 
 describe('events as lines', () => {
-  const doors = openDoors({ maxPayloadBytes: 1_024 });
+  const apis = openApis({ maxPayloadBytes: 1_024 });
   const linesOf = (text: string): Line[] =>
     text
       .split('\n')
       .filter((line) => line !== '')
       .map((line) => JSON.parse(line) as Line);
   const send = async (body: string | Buffer, headers: Record<string, string> = {}) => {
-    const answer = await call(`${doors.url}${EVENTS}`, 'POST', body, { ...LINES, ...headers });
+    const answer = await call(`${apis.url}${EVENTS}`, 'POST', body, { ...LINES, ...headers });
     return { ...answer, lines: answer.status === 200 ? linesOf(answer.text) : [] };
   };
 
@@ -57,28 +57,28 @@ describe('events as lines', () => {
     ];
     assert.deepEqual(said, ['taken', 'taken', ...wrong, 'taken', 'taken']);
     assert.deepEqual(
-      doors.world.accepted.map(({ accepted }) => accepted?.payload.toString()),
+      apis.world.accepted.map(({ accepted }) => accepted?.payload.toString()),
       ['1.0', '{"n": [1, 2]}', '1', 'null', '"last"'],
     );
     assert.deepEqual(
       lines.filter(({ id }) => id !== undefined).map(({ id }) => id),
-      doors.world.accepted.map(({ eventId }) => eventId),
+      apis.world.accepted.map(({ eventId }) => eventId),
     );
   });
 
   it('are taken in any number, packed or not, and refused as a whole where no line could be taken', async () => {
     const many = Array.from({ length: 2_500 }, (_, n) => `{"payload": ${n}}`).join('\n');
     assert.equal((await send(many)).lines.length, 2_500);
-    assert.equal(doors.world.accepted.length, 2_500);
+    assert.equal(apis.world.accepted.length, 2_500);
     assert.equal((await send(gzipSync(many), { 'content-encoding': 'gzip' })).lines.length, 2_500);
     assert.equal((await send('', {})).text, '');
-    const nobody = await call(`${doors.url}${EVENTS.replace('killer', 'nobody')}`, 'POST', '{}', LINES);
-    assert.equal(nobody.status, 404);
-    assert.equal((await call(`${doors.url}${EVENTS}`, 'POST', '{}', { ...LINES, authorization: '' })).status, 401);
+    const unknown = await call(`${apis.url}${EVENTS.replace('killer', 'unknown')}`, 'POST', '{}', LINES);
+    assert.equal(unknown.status, 404);
+    assert.equal((await call(`${apis.url}${EVENTS}`, 'POST', '{}', { ...LINES, authorization: '' })).status, 401);
   });
 
   it('are answered while further ones come', async () => {
-    const asked = request(`${doors.url}${EVENTS}`, { method: 'POST', headers: { ...WITH_KEY, ...LINES } });
+    const asked = request(`${apis.url}${EVENTS}`, { method: 'POST', headers: { ...WITH_KEY, ...LINES } });
     const answered = once(asked, 'response');
     asked.write('{"payload": 1}\n{"pay');
     const [response] = (await answered) as [NodeJS.ReadableStream];

@@ -149,7 +149,7 @@ export const FunctionAnswer = named(
     name: Type.String(),
     version: Type.String(),
     revision: Type.Integer(),
-    uid: Type.String({ description: 'Tells it from others that had its name before. Empty for a function of an earlier release.' }),
+    uid: Type.String({ description: 'Distinguishes it from earlier functions with its name. Empty for a function of an earlier release.' }),
     description: Type.String(),
     runtime: Type.String(),
     handler: Type.String(),

@@ -4,17 +4,17 @@ import { Event } from '@evenfall/contracts/v1/event';
 import { eventually } from '@evenfall/testkit';
 import { startGateway } from '../../../service.ts';
 import { fakeWorld } from '../../../testing/fakes.ts';
-import { openDoors, SETTINGS, WITH_KEY } from '../../../testing/harness.ts';
+import { openApis, SETTINGS, WITH_KEY } from '../../../testing/harness.ts';
 
 const ID = '01990000-0000-7000-8000-000000000002';
 
-describe('streams of the REST door', () => {
-  const doors = openDoors();
+describe('streams of the REST API', () => {
+  const apis = openApis();
 
   it('sends every change with its version and ends with the final state', async () => {
-    doors.world.events.set(ID, Event.create({ id: ID, state: 1 }));
-    const opened = fetch(`${doors.url}/v1/events/${ID}:watch`, { headers: { ...WITH_KEY, 'last-event-id': '3' } });
-    const watch = await eventually(() => doors.world.watches.at(-1));
+    apis.world.events.set(ID, Event.create({ id: ID, state: 1 }));
+    const opened = fetch(`${apis.url}/v1/events/${ID}:watch`, { headers: { ...WITH_KEY, 'last-event-id': '3' } });
+    const watch = await eventually(() => apis.world.watches.at(-1));
     assert.equal(watch.after, 3);
     watch.out.push({ event: Event.create({ id: ID, state: 2 }), version: 4 });
     const response = await opened;
@@ -30,9 +30,9 @@ describe('streams of the REST door', () => {
 
   it('opens before anything happens, and lets go when the reader goes', async () => {
     const controller = new AbortController();
-    const response = await fetch(`${doors.url}/v1/events/${ID}:watch`, { signal: controller.signal, headers: WITH_KEY });
+    const response = await fetch(`${apis.url}/v1/events/${ID}:watch`, { signal: controller.signal, headers: WITH_KEY });
     assert.equal(response.status, 200);
-    const watch = doors.world.watches.at(-1);
+    const watch = apis.world.watches.at(-1);
     assert.equal(watch?.out.closed, false);
     controller.abort();
     await eventually(() => {
@@ -42,22 +42,22 @@ describe('streams of the REST door', () => {
   });
 
   it('answers a stream that has nothing more to say with 204', async () => {
-    const opened = fetch(`${doors.url}/v1/events/${ID}:watch`, { headers: { ...WITH_KEY, 'last-event-id': '2147483647' } });
-    await eventually(() => doors.world.watches.at(-1)?.after === 2_147_483_647);
-    doors.world.watches.at(-1)?.out.end();
+    const opened = fetch(`${apis.url}/v1/events/${ID}:watch`, { headers: { ...WITH_KEY, 'last-event-id': '2147483647' } });
+    await eventually(() => apis.world.watches.at(-1)?.after === 2_147_483_647);
+    apis.world.watches.at(-1)?.out.end();
     assert.equal((await opened).status, 204);
   });
 
-  it('tells of a failure on the way as an event', async () => {
-    const opened = fetch(`${doors.url}/v1/events/${ID}:watch`, { headers: { ...WITH_KEY, 'last-event-id': '11' } });
-    const watch = await eventually(() => doors.world.watches.find(({ after }) => after === 11));
+  it('reports a failure during the stream as an event', async () => {
+    const opened = fetch(`${apis.url}/v1/events/${ID}:watch`, { headers: { ...WITH_KEY, 'last-event-id': '11' } });
+    const watch = await eventually(() => apis.world.watches.find(({ after }) => after === 11));
     watch.out.push({ event: Event.create({ id: ID, state: 2 }), version: 12 });
     const response = await opened;
     watch.out.fail(new Error('inner'));
     assert.match(await response.text(), /event: error\ndata: \{"error":\{"code":500,.*\n\n$/);
   });
 
-  it('ends its streams when the door closes, and lets what is under way finish', async () => {
+  it('ends its streams when the API stops, and lets calls under way finish', async () => {
     const world = fakeWorld();
     world.events.set(ID, Event.create({ id: ID, state: 2 }));
     const gateway = await startGateway(world.ports, SETTINGS);
@@ -70,18 +70,17 @@ describe('streams of the REST door', () => {
   });
 
   it('lists and follows log lines', async () => {
-    const listed = await (await fetch(`${doors.url}/v1/events/${ID}/logs`, { headers: WITH_KEY })).json();
+    const listed = await (await fetch(`${apis.url}/v1/events/${ID}/logs`, { headers: WITH_KEY })).json();
     assert.deepEqual(listed, {
       lines: [{ time: '1970-01-01T00:00:00.000Z', stream: 'PLATFORM', attempt: 1, instance_id: '', text: `START RequestId: ${ID}` }],
       next_page_token: '',
     });
-    const followed = await (await fetch(`${doors.url}/v1/events/${ID}/logs?follow=true`, { headers: WITH_KEY })).text();
+    const followed = await (await fetch(`${apis.url}/v1/events/${ID}/logs?follow=true`, { headers: WITH_KEY })).text();
     assert.match(followed, /id: 1\nevent: line\ndata: .*\n\nid: 2\nevent: line\ndata: .*\n\nid: end\nevent: end\ndata: \{\}\n\n$/);
   });
 
   it('goes on with a log after the line that was read last, and says no more after its end', async () => {
-    const follow = (id: string) =>
-      fetch(`${doors.url}/v1/events/${ID}/logs?follow=true`, { headers: { ...WITH_KEY, 'last-event-id': id } });
+    const follow = (id: string) => fetch(`${apis.url}/v1/events/${ID}/logs?follow=true`, { headers: { ...WITH_KEY, 'last-event-id': id } });
     const rest = await (await follow('1')).text();
     assert.deepEqual(rest.match(/^id: .*$/gm), ['id: 2', 'id: end']);
     assert.deepEqual((await (await follow('2')).text()).match(/^id: .*$/gm), ['id: end']);
@@ -89,8 +88,8 @@ describe('streams of the REST door', () => {
   });
 
   it('writes a result with line ends as lines of data', async () => {
-    const opened = fetch(`${doors.url}/v1/events/${ID}:watch`, { headers: { ...WITH_KEY, 'last-event-id': '21' } });
-    const watch = await eventually(() => doors.world.watches.find(({ after }) => after === 21));
+    const opened = fetch(`${apis.url}/v1/events/${ID}:watch`, { headers: { ...WITH_KEY, 'last-event-id': '21' } });
+    const watch = await eventually(() => apis.world.watches.find(({ after }) => after === 21));
     watch.out.push({ event: Event.create({ id: ID, state: 4, result: Buffer.from('{"answer":\r\n 1.0}\r\n\n') }), version: 22 });
     watch.out.end();
     const text = (await (await opened).text()).replace('retry: 1000\n\n', '');

@@ -29,7 +29,7 @@ export type HostSettings = {
   readonly searchPath?: string | undefined;
   /** Megabytes of memory for instances; three quarters of the host's without it. */
   readonly capacityMb?: number | undefined;
-  /** Where the platform's doors listen; of this host alone without one. */
+  /** Where the platform's APIs listen; those of this host only without one. */
   readonly host?: string | undefined;
 };
 
