@@ -114,12 +114,43 @@ const BROKEN_SILENCE_MS = 60_000;
 
 /** Starts the agent of this host: kills what an earlier session left, attaches to the scheduler, and runs what is assigned to it until stopped. */
 export async function startInstanceAgent(ports: InstanceAgentPorts, settings: InstanceAgentSettings): Promise<RunningInstanceAgent> {
-  const { log } = ports;
-  const capacityMb = settings.capacityMb ?? defaultCapacityMb();
-  const parallelStarts = settings.parallelStarts ?? availableParallelism() * 2;
-  const drainDeadlineMs = settings.drainDeadlineMs ?? DRAIN_DEADLINE_MS;
+  const host = await prepareHost(ports.log, settings);
+  const parts = assembleAgent(host, ports, settings);
+  const endLoops = startLoops(parts);
+  let stopping: Promise<void> | undefined;
+  const stop = async (): Promise<void> => {
+    await drainAgent(parts);
+    await endLoops();
+    host.driver.close();
+    await host.thread?.close();
+    await host.release();
+  };
+  return {
+    agentId: host.agentId,
+    abilities: host.driver.abilities,
+    isAttached: parts.attached.isAttached,
+    readyCounts: () => parts.pool.counts,
+    stop: () => (stopping ??= stop()),
+    force: () => drainHost(parts.agent, 0),
+  };
+}
+
+/** What the agent found and opened on its host before it attaches to the scheduler. */
+type PreparedHost = {
+  readonly agentId: string;
+  readonly sessionId: string;
+  readonly dataDir: string;
+  readonly driver: ProcessDriver;
+  readonly networks: Networks;
+  readonly thread: ReturnType<typeof startLeaseThread> | undefined;
+  /** Processes kept ready for each kind; 0 where the host cannot have them. */
+  readonly readyPerKind: number;
+  release(): Promise<void>;
+};
+
+async function prepareHost(log: Log, settings: InstanceAgentSettings): Promise<PreparedHost> {
   await mkdir(resolve(settings.dataDir), { recursive: true });
-  const dataDir = await realpath(settings.dataDir); // mounts know no links
+  const dataDir = await realpath(settings.dataDir); // mounts do not resolve symbolic links
   const agentId = settings.agentId ?? (await keptId(join(dataDir, 'agent-id')));
   const interpreters = findInterpreters(settings.searchPath ?? DEFAULT_SEARCH_PATH, settings.pythonPath);
   const closed = closeInherited();
@@ -131,42 +162,46 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
   const { driver, networks, release } = await openDriver(agentId, dataDir, interpreters, settings, log, thread);
   const strays = await driver.sweepEarlierSessions();
   if (strays > 0) log.warn('Processes of an earlier session were killed', { count: strays });
-  const mayBeReady = await driver.prepareReady(perKind);
+  const readyPerKind = (await driver.prepareReady(perKind)) ? perKind : 0;
+  return { agentId, sessionId, dataDir, driver, networks, thread, readyPerKind, release };
+}
 
+/** The agent's state and what works on it. */
+type AgentParts = {
+  readonly agent: Agent;
+  readonly attached: ReturnType<typeof attachment>;
+  readonly pool: ReturnType<typeof keepReady>;
+  readonly logs: ReturnType<typeof shipLogs>;
+  readonly spool: ReturnType<typeof spoolOutcomes>;
+  readonly deadlines: ReturnType<typeof watchDeadlines>;
+  /** How long running attempts may go on when the agent is stopped; 0 kills at once. */
+  readonly drainDeadlineMs: number;
+};
+
+function assembleAgent(host: PreparedHost, ports: InstanceAgentPorts, settings: InstanceAgentSettings): AgentParts {
+  const { agentId, dataDir, driver, networks } = host;
+  const { log } = ports;
+  const capacityMb = settings.capacityMb ?? defaultCapacityMb();
+  const drainDeadlineMs = settings.drainDeadlineMs ?? DRAIN_DEADLINE_MS;
   const instances = new Map<string, Instance>();
   const attempts: Agent['attempts'] = new Map();
-  const hello = (): Hello => ({
-    agentId,
-    sessionId,
-    capacityMb,
-    parallelStarts,
-    instances: [...instances.values()].map(instanceReport),
-    abilities: [...driver.abilities],
-    recalls: true,
-    held: [...attempts.values()].map(({ eventId, attempt, partition, grant }) => ({ eventId, attempt, partition, grant })),
-  });
+  const parallelStarts = settings.parallelStarts ?? availableParallelism() * 2;
   const attached = attachment(ports.scheduler, systemClock, log, Math.random, {
     sharesProcess: settings.sharesProcess ?? false,
-    thread,
-    hello,
+    thread: host.thread,
+    hello: () => helloOf(agent, host.sessionId, capacityMb, parallelStarts),
     drainLeftMs: () => agent.drain && agent.drain.deadlineMs - systemClock.monotonic(),
     repeat: (outbox) => repeatAll(agent, outbox),
     receive: (response) => receiveBatch(agent, response, drainDeadlineMs || DRAIN_DEADLINE_MS, spool.onAcknowledged),
     leaseLost: () => loseAll(agent),
   });
   const pool = keepReady({
-    perKind: mayBeReady ? perKind : 0,
+    perKind: host.readyPerKind,
     capacityMb,
     now: () => systemClock.monotonic(),
     onFault: (error) => log.error('A process could not be kept ready', error),
   });
-  const counters = countable('instance_agent', {
-    log_lines_stored_total: { doc: 'Log lines that the event-store has stored.', kind: 'counter' },
-    log_lines_dropped_total: { doc: 'Log lines lost because the event-store was away for too long.', kind: 'counter' },
-  });
-  const logSpool = openLogSpool(join(dataDir, 'log-spool'), (settings.logSpoolMb ?? DEFAULT_LOG_SPOOL_MB) * 1024 * 1024);
-  const logs = shipLogs({ eventStore: ports.eventStore, agentId, spool: logSpool, clock: systemClock, log, counters });
-  const deadlines = watchDeadlines(systemClock, (instance, nowMs) => handleDeadline(agent, instance, nowMs));
+  const logs = openLogs(host, ports, settings);
   const code = codeStore(ports.registry, {
     agentId,
     root: join(dataDir, 'code'),
@@ -174,6 +209,7 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
     maxBytes: (settings.codeCacheMb ?? DEFAULT_CODE_CACHE_MB) * 1024 * 1024,
     inUse: () => new Set([...instances.values()].map(({ fn }) => fn.codeSha256)),
   });
+  const deadlines = watchDeadlines(systemClock, (instance, nowMs) => handleDeadline(agent, instance, nowMs));
   const agent: Agent = {
     agentId,
     clock: systemClock,
@@ -193,8 +229,36 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
     broken: createRepeats(BROKEN_SILENCE_MS),
     drain: undefined,
   };
-
   observeAgent(agent, () => pool.counts);
+  const spool = spoolOutcomes(agent, outcomeSpool(join(dataDir, 'outcomes.spool')));
+  return { agent, attached, pool, logs, spool, deadlines, drainDeadlineMs };
+}
+
+function openLogs({ agentId, dataDir }: PreparedHost, { eventStore, log }: InstanceAgentPorts, settings: InstanceAgentSettings) {
+  const counters = countable('instance_agent', {
+    log_lines_stored_total: { doc: 'Log lines that the event-store has stored.', kind: 'counter' },
+    log_lines_dropped_total: { doc: 'Log lines lost because the event-store was away for too long.', kind: 'counter' },
+  });
+  const spool = openLogSpool(join(dataDir, 'log-spool'), (settings.logSpoolMb ?? DEFAULT_LOG_SPOOL_MB) * 1024 * 1024);
+  return shipLogs({ eventStore, agentId, spool, clock: systemClock, log, counters });
+}
+
+/** What the agent reports to a scheduler when it attaches. */
+function helloOf({ agentId, instances, driver, attempts }: Agent, sessionId: string, capacityMb: number, parallelStarts: number): Hello {
+  return {
+    agentId,
+    sessionId,
+    capacityMb,
+    parallelStarts,
+    instances: [...instances.values()].map(instanceReport),
+    abilities: [...driver.abilities],
+    recalls: true,
+    held: [...attempts.values()].map(({ eventId, attempt, partition, grant }) => ({ eventId, attempt, partition, grant })),
+  };
+}
+
+/** Starts the agent's periodic work and its stream to the scheduler; the returned function ends them. */
+function startLoops({ agent, attached, pool, spool, deadlines }: AgentParts): () => Promise<void> {
   const temporary = watchTemporary(agent);
   const tick = setInterval(() => {
     watchMemory(agent);
@@ -207,48 +271,39 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
     else pool.round(agent, temporary.heldMb());
   }, TICK_MS);
   const cpuLoad = createCpuLoad();
-  const spool = spoolOutcomes(agent, outcomeSpool(join(dataDir, 'outcomes.spool')));
   const loadTick = setInterval(() => {
     attached.reportLoad(cpuLoad(), temporary.heldMb());
     spool.round();
   }, LOAD_TICK_MS);
   const stopped = new AbortController();
   const attaching = attached.run(stopped.signal);
-  let stopping: Promise<void> | undefined;
-  const stop = async (): Promise<void> => {
-    const emptied = pool.close();
-    const running = countAttempts(agent, 'RUNNING');
-    if (running > 0 && drainDeadlineMs > 0)
-      log.warn('Waiting for running attempts to end before stopping', { attempts: running, at_most_ms: drainDeadlineMs });
-    drainHost(agent, drainDeadlineMs);
-    await untilHolds(
-      () => instances.size === 0,
-      () => (agent.drain?.deadlineMs ?? 0) + STOP_WITHIN_MS,
-    );
-    await emptied;
-    await logs.stop();
-    attached.flush();
-    await new Promise((resolve) => setImmediate(resolve)); // the last batch leaves before its stream is cut
-    // Where everything stops at once no scheduler is left to acknowledge: the outcomes are reported at the next start.
-    if (drainDeadlineMs > 0) await untilHolds(() => attempts.size === 0 || !attached.isAttached(), within(LAST_ACKS_MS));
-    spool.round(true); // what was not acknowledged is reported at the next start
+  return async () => {
     clearInterval(tick);
     clearInterval(loadTick);
     deadlines.stop();
     stopped.abort();
     await attaching;
-    driver.close();
-    await thread?.close();
-    await release();
   };
-  return {
-    agentId,
-    abilities: driver.abilities,
-    isAttached: attached.isAttached,
-    readyCounts: () => pool.counts,
-    stop: () => (stopping ??= stop()),
-    force: () => drainHost(agent, 0),
-  };
+}
+
+/** Waits until all instances have ended and, within limits, until the last outcomes are acknowledged. */
+async function drainAgent({ agent, attached, pool, logs, spool, drainDeadlineMs }: AgentParts): Promise<void> {
+  const emptied = pool.close();
+  const running = countAttempts(agent, 'RUNNING');
+  if (running > 0 && drainDeadlineMs > 0)
+    agent.log.warn('Waiting for running attempts to end before stopping', { attempts: running, at_most_ms: drainDeadlineMs });
+  drainHost(agent, drainDeadlineMs);
+  await untilHolds(
+    () => agent.instances.size === 0,
+    () => (agent.drain?.deadlineMs ?? 0) + STOP_WITHIN_MS,
+  );
+  await emptied;
+  await logs.stop();
+  attached.flush();
+  await new Promise((resolve) => setImmediate(resolve)); // the last batch leaves before its stream is cut
+  // Where everything stops at once no scheduler is left to acknowledge: the outcomes are reported at the next start.
+  if (drainDeadlineMs > 0) await untilHolds(() => agent.attempts.size === 0 || !attached.isAttached(), within(LAST_ACKS_MS));
+  spool.round(true); // what was not acknowledged is reported at the next start
 }
 
 async function openDriver(
