@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { createRateLimits } from './rate-limits.ts';
-import { fullBucket, type Rate, takeTokens, tokensOf, waitOf } from './token-bucket.ts';
+import { fullBucket, type Rate, removeTokens, tokensOf, waitOf } from './token-bucket.ts';
 
 const rate = fc.record({ perSecond: fc.nat(2_000), burst: fc.integer({ min: 1, max: 3_000 }) });
 const calls = fc.array(fc.record({ afterMs: fc.nat(1_500), count: fc.integer({ min: 1, max: 1_500 }) }), { maxLength: 100 });
@@ -17,7 +17,7 @@ describe('A token bucket', () => {
         for (const { afterMs, count } of all) {
           nowMs += afterMs;
           if (waitOf(bucket, its, count, nowMs) > 0) continue;
-          takeTokens(bucket, its, count, nowMs);
+          removeTokens(bucket, its, count, nowMs);
           taken.push({ atMs: nowMs, count });
         }
         for (let from = 0; from < taken.length; from++)
@@ -37,7 +37,7 @@ describe('A token bucket', () => {
         let nowMs = 0;
         for (const { afterMs, count } of all) {
           nowMs += afterMs;
-          if (waitOf(bucket, its, count, nowMs) === 0) takeTokens(bucket, its, count, nowMs);
+          if (waitOf(bucket, its, count, nowMs) === 0) removeTokens(bucket, its, count, nowMs);
         }
         const waitMs = waitOf(bucket, its, wanted, nowMs);
         if (waitMs === Infinity) return assert.ok(wanted > its.burst || its.perSecond === 0);
@@ -65,7 +65,7 @@ describe('A token bucket', () => {
     const bucket = fullBucket({ perSecond: 10, burst: 100 }, 1_000);
     assert.equal(tokensOf(bucket, { perSecond: 10, burst: 100 }, 99_000), 100);
     assert.equal(tokensOf(bucket, { perSecond: 10, burst: 5 }, 1_000), 5, 'it was made smaller');
-    takeTokens(bucket, { perSecond: 10, burst: 100 }, 100, 1_000);
+    removeTokens(bucket, { perSecond: 10, burst: 100 }, 100, 1_000);
     assert.equal(tokensOf(bucket, { perSecond: 10, burst: 100 }, 500), 0, 'an earlier time adds nothing');
     assert.equal(tokensOf(bucket, { perSecond: 10, burst: 100 }, 2_000), 10);
   });
@@ -79,36 +79,36 @@ describe('Rate limits', () => {
   it('take from every bucket or from none', () => {
     const limits = createRateLimits();
     const both = [of('key', 'ci', small), of('namespace', 'team', large)];
-    assert.equal(limits.take(both, 10, 0), undefined);
-    const refusal = limits.take(both, 5, 0);
+    assert.equal(limits.reserve(both, 10, 0), undefined);
+    const refusal = limits.reserve(both, 5, 0);
     assert.equal(refusal?.reason, 'RATE_LIMITED');
     assert.deepEqual(refusal?.metadata, { scope: 'key', name: 'ci', limit: '10', available: '0', retry_after_ms: '500' });
-    assert.equal(limits.take([of('namespace', 'team', large)], 90, 0), undefined, 'the refused ones took nothing');
-    assert.equal(limits.take(both, 5, 500), undefined);
+    assert.equal(limits.reserve([of('namespace', 'team', large)], 90, 0), undefined, 'the refused ones took nothing');
+    assert.equal(limits.reserve(both, 5, 500), undefined);
   });
 
   it('are of a name in its scope', () => {
     const limits = createRateLimits();
-    assert.equal(limits.take([of('key', 'one', small)], 10, 0), undefined);
-    assert.equal(limits.take([of('namespace', 'one', small)], 10, 0), undefined);
-    assert.equal(limits.take([of('key', 'two', small)], 10, 0), undefined);
-    assert.equal(limits.take([of('key', 'one', small)], 1, 0)?.reason, 'RATE_LIMITED');
+    assert.equal(limits.reserve([of('key', 'one', small)], 10, 0), undefined);
+    assert.equal(limits.reserve([of('namespace', 'one', small)], 10, 0), undefined);
+    assert.equal(limits.reserve([of('key', 'two', small)], 10, 0), undefined);
+    assert.equal(limits.reserve([of('key', 'one', small)], 1, 0)?.reason, 'RATE_LIMITED');
   });
 
   it('never take what is larger than the burst, and say so', () => {
     const limits = createRateLimits();
-    const refusal = limits.take([of('key', 'ci', small)], 1_000, 0);
+    const refusal = limits.reserve([of('key', 'ci', small)], 1_000, 0);
     assert.equal(refusal?.reason, 'BURST_EXCEEDED');
     assert.equal(refusal?.retry, false);
     assert.equal(refusal?.metadata['available'], '10');
-    const off = limits.take([of('key', 'off', { perSecond: 0, burst: 0 })], 1, 0);
+    const off = limits.reserve([of('key', 'off', { perSecond: 0, burst: 0 })], 1, 0);
     assert.equal(off?.reason, 'BURST_EXCEEDED');
     assert.equal('retry_after_ms' in (off?.metadata ?? {}), false);
   });
 
   it('forget buckets that are full', () => {
     const limits = createRateLimits();
-    for (let n = 0; n < 100_000; n++) limits.take([of('key', `k${n}`, small)], 1, n * 10);
+    for (let n = 0; n < 100_000; n++) limits.reserve([of('key', `k${n}`, small)], 1, n * 10);
     assert.ok(limits.size < 2_500, `${limits.size}`);
   });
 });

@@ -1,12 +1,12 @@
 import { refuse, type Refusal } from '@evenfall/errors';
-import { type Bucket, fullBucket, type Rate, takeTokens, tokensOf, waitOf } from './token-bucket.ts';
+import { type Bucket, fullBucket, type Rate, removeTokens, tokensOf, waitOf } from './token-bucket.ts';
 
 /** Whose rate it is. */
 export type Limited = { readonly scope: 'key' | 'namespace'; readonly name: string; readonly rate: Rate };
 
 export type RateLimits = {
-  /** Takes so many out of every bucket, or out of none: answers why it does not then. */
-  take(limited: readonly Limited[], count: number, nowMs: number): Refusal | undefined;
+  /** Reserves so many in every bucket, or in none: then it returns why. */
+  reserve(limited: readonly Limited[], count: number, nowMs: number): Refusal | undefined;
   readonly size: number;
 };
 
@@ -33,7 +33,7 @@ export function createRateLimits(): RateLimits {
     get size() {
       return buckets.size;
     },
-    take(limited, count, nowMs) {
+    reserve(limited, count, nowMs) {
       const all = limited.map((one) => ({ ...one, bucket: bucketOf(one, nowMs) }));
       let longest: { readonly one: (typeof all)[number]; readonly waitMs: number } | undefined;
       let available = Infinity;
@@ -43,7 +43,7 @@ export function createRateLimits(): RateLimits {
         available = Math.min(available, Math.floor(Math.max(0, tokensOf(one.bucket, one.rate, nowMs))));
       }
       if (!longest) {
-        for (const { bucket, rate } of all) takeTokens(bucket, rate, count, nowMs);
+        for (const { bucket, rate } of all) removeTokens(bucket, rate, count, nowMs);
         return undefined;
       }
       const { scope, name, rate, bucket } = longest.one;

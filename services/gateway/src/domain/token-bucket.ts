@@ -14,8 +14,8 @@ export function tokensOf({ tokens, atMs }: Bucket, { perSecond, burst }: Rate, n
   return Math.min(burst, tokens + (Math.max(0, nowMs - atMs) * perSecond) / 1_000);
 }
 
-/** Takes some out: all of them are there. */
-export function takeTokens(bucket: Bucket, rate: Rate, count: number, nowMs: number): void {
+/** Removes tokens, all of which are available. */
+export function removeTokens(bucket: Bucket, rate: Rate, count: number, nowMs: number): void {
   bucket.tokens = tokensOf(bucket, rate, nowMs) - count;
   bucket.atMs = Math.max(bucket.atMs, nowMs);
 }

@@ -30,7 +30,7 @@ export function createAdmission(quotas: QuotaBook, waiting: WaitingCounts, clock
     const limited: Limited[] = [];
     if (ofNamespace?.rate) limited.push({ scope: 'namespace', name: namespace, rate: rateOf(ofNamespace.rate) });
     if (ofKey?.rate) limited.push({ scope: 'key', name: keyId, rate: rateOf(ofKey.rate) });
-    const refusal = limited.length === 0 ? undefined : rates.take(limited, events, clock.monotonic());
+    const refusal = limited.length === 0 ? undefined : rates.reserve(limited, events, clock.monotonic());
     if (refusal) throw refusal;
     return queued.length === 0 ? NOTHING_SENT : waiting.add(queued, events);
   };

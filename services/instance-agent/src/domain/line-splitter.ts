@@ -40,7 +40,7 @@ export function lineSplitter(): LineSplitter {
     held.push(part);
     heldBytes += part.length;
   };
-  const take = (onLine: OnLine): void => {
+  const emitLine = (onLine: OnLine): void => {
     const line = held.length === 1 ? (held[0] as Buffer) : Buffer.concat(held, heldBytes); // length 1: there is one
     const wasBytes = lineBytes;
     held = [];
@@ -53,10 +53,10 @@ export function lineSplitter(): LineSplitter {
   const endLine = (byte: number, nowMs: number, onLine: OnLine): void => {
     if (byte === NEWLINE) {
       if (lineBytes === 0) begunMs = nowMs;
-      if (!isAfterReturn) take(onLine);
+      if (!isAfterReturn) emitLine(onLine);
       isAfterReturn = false;
     } else if (lineBytes > 0) {
-      take(onLine);
+      emitLine(onLine);
       isAfterReturn = true;
     }
   };
@@ -77,7 +77,7 @@ export function lineSplitter(): LineSplitter {
       hold(chunk.subarray(from), nowMs);
     },
     flush(onLine, beforeMs = Number.POSITIVE_INFINITY) {
-      if (lineBytes > 0 && begunMs < beforeMs) take(onLine);
+      if (lineBytes > 0 && begunMs < beforeMs) emitLine(onLine);
     },
   };
 }

@@ -48,7 +48,7 @@ describe('Links', () => {
 
   it('have two addresses and a device each, each used once', () => {
     const pool = small();
-    const links = Array.from({ length: 257 }, () => pool.take(() => true));
+    const links = Array.from({ length: 257 }, () => pool.claim(() => true));
     assert.deepEqual([links[0]?.device, links[0]?.hostAddress, links[0]?.ownAddress], ['evf0ad50000', '10.213.0.1', '10.213.0.2']);
     assert.deepEqual([links[255]?.hostAddress, links[256]], ['10.213.3.253', undefined]);
     const addresses = links.flatMap((link) => (link ? [link.hostAddress, link.ownAddress, link.device] : []));
@@ -57,18 +57,18 @@ describe('Links', () => {
 
   it('are used again when they are released, once, and when the device is gone', () => {
     const pool = small();
-    const all = Array.from({ length: 256 }, () => pool.take(() => true));
+    const all = Array.from({ length: 256 }, () => pool.claim(() => true));
     all[7]?.release();
     all[7]?.release();
     all[9]?.release();
-    assert.equal(pool.take((device) => device !== all[7]?.device)?.device, all[9]?.device);
+    assert.equal(pool.claim((device) => device !== all[7]?.device)?.device, all[9]?.device);
     assert.equal(
-      pool.take(() => false),
+      pool.claim(() => false),
       undefined,
     );
-    assert.equal(pool.take(() => true)?.device, all[7]?.device);
+    assert.equal(pool.claim(() => true)?.device, all[7]?.device);
     assert.equal(
-      pool.take(() => true),
+      pool.claim(() => true),
       undefined,
     );
   });

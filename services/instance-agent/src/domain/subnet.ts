@@ -63,10 +63,10 @@ export function deviceOf(address: number): string {
 }
 
 /** Hands out links of a share; the one that has been free for longest first, so that what is left of its last holder has gone. */
-export function linkPool({ first, count }: AddressRange): { take(isGone: (device: string) => boolean): Link | undefined } {
+export function linkPool({ first, count }: AddressRange): { claim(isGone: (device: string) => boolean): Link | undefined } {
   const free = Array.from({ length: count / LINK_ADDRESSES }, (_, index) => first + index * LINK_ADDRESSES);
   return {
-    take(isGone) {
+    claim(isGone) {
       const at = free.findIndex((base) => isGone(deviceOf(base)));
       const [base] = at === -1 ? [] : free.splice(at, 1);
       if (base === undefined) return undefined;

@@ -109,10 +109,10 @@ const WAYS = [
 ] as const;
 
 describe('An event that was given to a runtime and not received', () => {
-  for (const [why, take, givenBack, cause, outcome, statusCode] of WAYS) {
+  for (const [why, withdraw, givenBack, cause, outcome, statusCode] of WAYS) {
     it(`${why}, is returned as one that has not begun`, async () => {
       const at = play();
-      take(at);
+      withdraw(at);
       assert.equal(at.kills(), 1);
       await at.exit();
       assert.deepEqual(at.kinds(), [givenBack]);
@@ -121,7 +121,7 @@ describe('An event that was given to a runtime and not received', () => {
     for (const when of ['before its process ended', 'after that'] as const)
       it(`${why}, has begun if it was received all the same, read ${when}, and its receipt says how it was stopped`, async () => {
         const at = play();
-        take(at);
+        withdraw(at);
         at.clock.advance(3);
         if (when === 'before its process ended') onReceived(at.agent, at.instance, at.instance.work.callSeq);
         else feed(at.agent, at.instance, { kind: 'LEADER_EXITED', exitCode: null, signal: 'SIGKILL' });
@@ -141,7 +141,7 @@ describe('An event that was given to a runtime and not received', () => {
 
     it(`${why}, ended as its process did, where that was faster than the signal`, async () => {
       const at = play();
-      take(at);
+      withdraw(at);
       onReceived(at.agent, at.instance, at.instance.work.callSeq);
       await at.exit(3, null);
       assert.deepEqual([at.ended()?.outcome, at.ended()?.statusCode, at.ended()?.exitCode], [Outcome.EXITED, 439, 3]);

@@ -17,7 +17,7 @@ export function hostNetwork(owners: ConnectionOwners, needsSecret = false, ports
     needsSecret,
     place: undefined,
     resolvConf: undefined,
-    claimPort: ports.take,
+    claimPort: ports.claim,
     releasePort: ports.release,
     connect(port, done) {
       const socket = connect({ port, host: LOOPBACK, noDelay: true });

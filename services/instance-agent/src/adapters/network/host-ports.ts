@@ -8,29 +8,29 @@ const TRIES = 200;
 /** Ports that are claimed for runtimes of this agent, so that no two instances get the same one. */
 export type HostPorts = {
   /** Claims a port that no process listens on, the wanted one if it is free. Claimed until it is released. */
-  take(wanted: number | undefined): Promise<number>;
+  claim(wanted: number | undefined): Promise<number>;
   release(port: number): void;
 };
 
 export function hostPorts(random: () => number = Math.random): HostPorts {
-  const taken = new Set<number>();
-  const claim = async (port: number): Promise<boolean> => {
-    if (taken.has(port)) return false;
-    taken.add(port); // before the look: two must not look at the same time
+  const claimed = new Set<number>();
+  const tryClaim = async (port: number): Promise<boolean> => {
+    if (claimed.has(port)) return false;
+    claimed.add(port); // before the look: two must not look at the same time
     if (await isFree(port)) return true;
-    taken.delete(port);
+    claimed.delete(port);
     return false;
   };
   return {
-    async take(wanted) {
-      if (wanted !== undefined && (await claim(wanted))) return wanted;
+    async claim(wanted) {
+      if (wanted !== undefined && (await tryClaim(wanted))) return wanted;
       for (let tries = 0; tries < TRIES; tries++) {
         const port = FIRST + Math.floor(random() * COUNT);
-        if (await claim(port)) return port;
+        if (await tryClaim(port)) return port;
       }
       throw new Error(`no port between ${FIRST} and ${FIRST + COUNT} is free`);
     },
-    release: (port) => void taken.delete(port),
+    release: (port) => void claimed.delete(port),
   };
 }
 

@@ -110,7 +110,7 @@ export function openPrivateNetworks(terms: NetworkOptions): Promise<OpenedNetwor
       }
     };
     const make = async (): Promise<InstanceNetwork | StartFault> => {
-      const link = links.take(isDeviceGone);
+      const link = links.claim(isDeviceGone);
       if (!link) return { statusCode: 449, message: 'Every address of this host’s agent is in use: EVENFALL_AGENT_SUBNET' };
       const { space, endNames } = await tied(link);
       return ownNetwork(libc, server, space, {
@@ -121,7 +121,7 @@ export function openPrivateNetworks(terms: NetworkOptions): Promise<OpenedNetwor
         },
       });
     };
-    await tryPrivate(libc, server, links.take(isDeviceGone), tied, untie);
+    await tryPrivate(libc, server, links.claim(isDeviceGone), tied, untie);
     // Without mounts functions see the host's file, and are answered at the addresses that it names.
     const missing = addresses.length === 0 ? '; names cannot be looked up in it, for the host’s resolv.conf names no server of IPv4' : '';
     const detail = `every instance has a network of its own, with a way out through this host from ${rangeText(share)}, of ${outbound.connections.each} connections at most${missing}`;

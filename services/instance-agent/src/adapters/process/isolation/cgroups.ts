@@ -112,12 +112,12 @@ function shareProcessor({ controllers, made }: Place, nowMs: number): void {
 }
 
 function createIn({ controllers, spare, made }: Place, instance: string, limits: Limits): InstanceCgroup | undefined {
-  const taken = spare.take();
-  const name = taken ?? instance;
+  const claimed = spare.claim();
+  const name = claimed ?? instance;
   const groups = controllers.map((controller) => ({ controller, path: join(controller.root, name) }));
   const first = groups[0];
   const isMade = groups.every(({ controller, path }) => {
-    if (taken === undefined && !tried(() => mkdirSync(path))) return false;
+    if (claimed === undefined && !tried(() => mkdirSync(path))) return false;
     setLimits(controller, path, limits);
     return true;
   });

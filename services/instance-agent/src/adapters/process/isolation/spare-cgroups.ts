@@ -9,7 +9,7 @@ const SPARE = 4;
 /** Empty cgroups that are made and removed beside the event loop. */
 export type SpareCgroups = {
   /** The name of one that is in every hierarchy; undefined where none is ready. */
-  take(): string | undefined;
+  claim(): string | undefined;
   /** Removes one, whatever name it has. */
   remove(name: string): void;
   /** Removes those that are left; at once, as nothing runs after it. */
@@ -56,7 +56,7 @@ export function spareCgroups(roots: readonly string[]): SpareCgroups {
   };
   void makeAll();
   return {
-    take() {
+    claim() {
       const name = ready.shift();
       void makeAll();
       return name;

@@ -51,8 +51,8 @@ function count(usage: Usage, path: string, found: Stats): void {
   usage.bytes += found.blocks * BLOCK_BYTES;
 }
 
-/** Shows what is in a folder, as long as it is wanted. What vanishes meanwhile, or cannot be entered, is left out. */
-async function eachIn(folder: string, take: (path: string, found: Stats) => boolean): Promise<void> {
+/** Visits the entries of a folder until `visit` returns false. Entries that vanish meanwhile, and folders that cannot be opened, are left out. */
+async function eachIn(folder: string, visit: (path: string, found: Stats) => boolean): Promise<void> {
   let dir: Dir;
   try {
     dir = await opendir(folder, { bufferSize: 256 });
@@ -63,7 +63,7 @@ async function eachIn(folder: string, take: (path: string, found: Stats) => bool
     for await (const { name } of dir) {
       const path = join(folder, name);
       const found = await lstat(path).catch(() => undefined);
-      if (found && !take(path, found)) break;
+      if (found && !visit(path, found)) break;
     }
   } catch {
     // it has gone
