@@ -104,7 +104,7 @@ describe('a platform with quotas', { timeout: 240_000 }, () => {
     });
     close();
     await refusedWith('LimitExceeded.FunctionVersions', scf.PublishVersion({ FunctionName: 'of-builder' }));
-    // A key without a quota goes on, and what it makes counts for nobody else.
+    // A key without a quota is not limited, and what it makes counts for no other key.
     assert.equal((await stack.rest.call('POST', FUNCTIONS, { name: 'third', ...body })).status, 201);
     await done('quotas', 'set', 'key', 'builder', '--code-bytes', '10');
     const large = await rest.call('POST', FUNCTIONS, { name: 'fourth', ...body, runtime: 'python3', code_zip: await exampleZip('sleeps') });

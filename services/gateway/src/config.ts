@@ -262,7 +262,7 @@ function issuersFault({
 }: Pick<SettingsOf<typeof GATEWAY_SETTINGS>, 'oidcIssuer' | 'oidcIssuers' | 'open'>): string | undefined {
   if (json === undefined) return undefined;
   if (open === 'yes')
-    return 'EVENFALL_OPEN="yes" and EVENFALL_OIDC_ISSUERS are both set: the doors ask who calls or they do not; take one of them away';
+    return 'EVENFALL_OPEN="yes" and EVENFALL_OIDC_ISSUERS are both set: the APIs identify callers or they do not; remove one of them';
   const { issuers, faults } = issuersOf(json);
   const isTwice = issuers.some(({ issuer }) => issuer === single);
   const all = [...faults, ...(isTwice ? [`"${single}" is the one of EVENFALL_OIDC_ISSUER, too`] : [])];

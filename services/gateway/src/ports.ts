@@ -70,7 +70,7 @@ export type QuotaBook = {
   /** Whether all quotas were received once; waits a limited time for it. */
   known(): boolean | Promise<boolean>;
   /** Whether they are current. */
-  readonly standing: boolean;
+  readonly isWatching: boolean;
   /** Whether any of them is about events that wait, and whether one of them is of a key. */
   readonly limitsQueued: boolean;
   readonly limitsQueuedByKey: boolean;

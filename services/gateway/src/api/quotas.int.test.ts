@@ -146,13 +146,13 @@ describe('quotas at the APIs', () => {
     await eventually(async () => (await batch(80)).status === 202); // it is counted anew before it is refused
   });
 
-  it('bound what waits of a key at every door, and of no other key', async () => {
+  it('limit the waiting events of a key at every API, and of no other key', async () => {
     await set(undefined, { queuedEvents: 20n });
-    doors.world.waiting.set(`key ${KEY.id}`, 15);
-    doors.world.waiting.set('default', 1_000);
+    apis.world.waiting.set(`key ${KEY.id}`, 15);
+    apis.world.waiting.set('default', 1_000);
     assert.equal((await batch(5)).status, 202);
-    doors.world.waiting.set(`key ${KEY.id}`, 20);
-    assert.equal(doors.world.accepted.at(-1)?.accepted?.accessKeyId, KEY.id, 'the queue counts by it');
+    apis.world.waiting.set(`key ${KEY.id}`, 20);
+    assert.equal(apis.world.accepted.at(-1)?.accepted?.accessKeyId, KEY.id, 'the queue counts by it');
     const refused = await batch(2);
     assert.equal(refused.status, 429);
     const detail = detailOf(refused.json);
@@ -167,18 +167,18 @@ describe('quotas at the APIs', () => {
         return error.reason === 'TOO_MANY_QUEUED_EVENTS' && error.metadata['scope'] === 'key';
       }),
     );
-    const scf = await callScf(doors.url, 'Invoke', { FunctionName: 'killer', InvocationType: 'Event' });
+    const scf = await callScf(apis.url, 'Invoke', { FunctionName: 'killer', InvocationType: 'Event' });
     assert.equal(scfCodeOf(scf.json), 'LimitExceeded.Quota');
-    assert.equal((await call(`${doors.url}${FUNCTION}:invoke`, 'POST', {})).status, 200, 'a call does not wait in the queue');
-    for (const watch of doors.world.keyWatches)
+    assert.equal((await call(`${apis.url}${FUNCTION}:invoke`, 'POST', {})).status, 200, 'a call does not wait in the queue');
+    for (const watch of apis.world.keyWatches)
       watch.push({ keys: [keptKey({ id: 'three', role: AccessKey_Role.INVOKER })], isComplete: false });
     await eventually(async () => (await post({}, bearerOf('three'))).status === 202);
-    assert.equal(doors.world.accepted.at(-1)?.accepted?.accessKeyId, 'three');
+    assert.equal(apis.world.accepted.at(-1)?.accepted?.accessKeyId, 'three');
   });
 
-  it('tell the registry with which key functions, versions and code are made, at every door', async () => {
+  it('inform the registry of the key that makes functions, versions and code, at every API', async () => {
     const seen: (readonly [string, string])[] = [];
-    const { functions } = doors.world.ports;
+    const { functions } = apis.world.ports;
     const before = { ...functions };
     const spy = (name: 'createFunction' | 'updateFunctionCode' | 'publishFunctionVersion') =>
       Object.assign(functions, {
@@ -197,14 +197,14 @@ describe('quotas at the APIs', () => {
       });
     for (const name of ['createFunction', 'updateFunctionCode', 'publishFunctionVersion'] as const) spy(name);
     try {
-      const rest = await call(`${doors.url}${FUNCTION}/versions`, 'POST', {});
+      const rest = await call(`${apis.url}${FUNCTION}/versions`, 'POST', {});
       assert.deepEqual([rest.status, detailOf(rest.json)?.reason, rest.headers.get('retry-after')], [429, 'QUOTA_EXCEEDED', null]);
-      await call(`${doors.url}/v1/namespaces/default/functions`, 'POST', { name: 'more', runtime: 'python3', handler: 'index.h' });
-      const scf = await callScf(doors.url, 'PublishVersion', { FunctionName: 'killer' });
+      await call(`${apis.url}/v1/namespaces/default/functions`, 'POST', { name: 'more', runtime: 'python3', handler: 'index.h' });
+      const scf = await callScf(apis.url, 'PublishVersion', { FunctionName: 'killer' });
       assert.equal(scfCodeOf(scf.json), 'LimitExceeded.FunctionVersions');
-      const { client, close } = grpcClient(FunctionServiceService, `127.0.0.1:${doors.gateway.grpcPort}`, { headers: WITH_KEY });
-      // What a caller says in its metadata is not what the registry receives.
-      const headers = keyHeader('somebody-else');
+      const { client, close } = grpcClient(FunctionServiceService, `127.0.0.1:${apis.gateway.grpcPort}`, { headers: WITH_KEY });
+      // The metadata of a caller does not reach the registry.
+      const headers = keyHeader('another-key');
       await assert.rejects(
         client.publishFunctionVersion({ namespace: 'default', name: 'killer', description: '' }, { headers }),
         (error) => {
@@ -313,15 +313,15 @@ describe('quotas at the APIs', () => {
     assert.deepEqual(put.json, whole);
     const usage = { functions: 1, versions: 2, code_bytes: 3 };
     assert.deepEqual((await call(url, 'GET')).json, { ...whole, is_default: false, usage });
-    assert.equal((await call(`${doors.url}/v1/access-keys/ci/quota`, 'PUT', { events_per_second: 1, burst: 7 })).status, 200);
-    assert.equal((await call(`${doors.url}/v1/access-keys/*/quota`, 'PUT', {})).status, 200);
+    assert.equal((await call(`${apis.url}/v1/access-keys/ci/quota`, 'PUT', { events_per_second: 1, burst: 7 })).status, 200);
+    assert.equal((await call(`${apis.url}/v1/access-keys/*/quota`, 'PUT', {})).status, 200);
     const ofKey = { queued_events: 9, functions: 3, versions: 4, code_bytes: 10_000_000_000 };
     const app = { key_id: 'app', events_per_second: null, burst: null, ...ofKey, update_time: new Date(0).toISOString() };
-    assert.deepEqual((await call(`${doors.url}/v1/access-keys/app/quota`, 'PUT', ofKey)).json, app);
-    assert.deepEqual((await call(`${doors.url}/v1/access-keys/app/quota`, 'GET')).json, { ...app, is_default: false, usage });
-    const instances = await call(`${doors.url}/v1/access-keys/app/quota`, 'PUT', { instances: 1 });
+    assert.deepEqual((await call(`${apis.url}/v1/access-keys/app/quota`, 'PUT', ofKey)).json, app);
+    assert.deepEqual((await call(`${apis.url}/v1/access-keys/app/quota`, 'GET')).json, { ...app, is_default: false, usage });
+    const instances = await call(`${apis.url}/v1/access-keys/app/quota`, 'PUT', { instances: 1 });
     assert.deepEqual([instances.status, detailOf(instances.json)?.metadata['field']], [400, 'instances'], instances.text);
-    const listed = (await call(`${doors.url}/v1/key-quotas`, 'GET')).json as { key_quotas: { key_id: string; burst: number | null }[] };
+    const listed = (await call(`${apis.url}/v1/key-quotas`, 'GET')).json as { key_quotas: { key_id: string; burst: number | null }[] };
     assert.deepEqual(
       listed.key_quotas.map(({ key_id: id, burst }) => [id, burst]),
       [

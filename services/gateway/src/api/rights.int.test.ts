@@ -15,7 +15,7 @@ import { grpcClient, type MethodDefinition, type ServiceDefinition } from '@even
 import { eventually } from '@evenfall/testkit';
 import { roleRuleOf } from '../domain/token-rights.ts';
 import { RUNNABLE } from '../testing/complete.ts';
-import { openDoors } from '../testing/harness.ts';
+import { openApis } from '../testing/harness.ts';
 import { AUDIENCE, newKey, signToken, startIssuer } from '../testing/issuer.ts';
 import { bearerOf, keptKey, signingKey } from '../testing/keys.ts';
 import { tc3Headers } from '../testing/tc3.ts';
@@ -72,8 +72,8 @@ for (const { id, isToken } of CALLERS)
     isToken ? { authorization: `Bearer ${await signToken(issuer, signing, { sub: id, groups: id.split(' ') })}` } : bearerOf(id),
   );
 const headersOf = ({ id }: Caller): { readonly authorization: string } => bearers.get(id) ?? bearerOf(id);
-/** What a call came to: let in, forbidden, or told that there is no such thing. */
-type Verdict = 'in' | 'forbidden' | 'not there';
+/** The result of a call: allowed, forbidden, or refused as not found. */
+type CallAccess = 'in' | 'forbidden' | 'not there';
 const OF_EVENT: ReadonlySet<Action> = new Set([
   'events.read',
   'events.terminate',
@@ -99,10 +99,10 @@ function accessOf(status: number, text: string): CallAccess {
   return status === 404 && /(EVENT|DEAD_LETTER|ACCESS_KEY)_NOT_FOUND/.test(text) ? 'not there' : 'in';
 }
 
-describe('every operation of every door', () => {
+describe('every operation of every API', () => {
   const rights = { claim: 'groups', rules: RULES };
   const oidc = [{ name: undefined, issuer: issuer.url, audience: AUDIENCE, rights, keysMaxAgeMs: 3_600_000, maxLifetimeMs: 86_400_000 }];
-  const doors = openDoors({ oidc });
+  const apis = openApis({ oidc });
   after(() => issuer.stop());
 
   before(async () => {
@@ -138,9 +138,9 @@ describe('every operation of every door', () => {
     }
   });
   const callers =
-    (verdict: (caller: Caller, namespace: string) => Promise<void>, among = CALLERS) =>
+    (check: (caller: Caller, namespace: string) => Promise<void>, among = CALLERS) =>
     async () => {
-      for (const caller of among) for (const namespace of [MINE, OTHERS]) await verdict(caller, namespace);
+      for (const caller of among) for (const namespace of [MINE, OTHERS]) await check(caller, namespace);
     };
 
   describe('REST', () => {
@@ -309,7 +309,7 @@ describe('every operation of every door', () => {
 
   it('shows payloads, results, errors and values of variables to those alone who have a right to them', async () => {
     for (const caller of CALLERS) {
-      const get = async (path: string): Promise<string> => (await fetch(doors.url + path, { headers: headersOf(caller) })).text();
+      const get = async (path: string): Promise<string> => (await fetch(apis.url + path, { headers: headersOf(caller) })).text();
       for (const namespace of [MINE, OTHERS]) {
         if (!allows(caller, 'events.read', namespace)) continue;
         const about = `${caller.id} ${namespace}`;

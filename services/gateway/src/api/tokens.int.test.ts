@@ -20,7 +20,7 @@ const EVENTS = '/v1/namespaces/default/functions/killer/events';
 
 describe('APIs that accept tokens', () => {
   const rights = { claim: 'groups', rules: ROLES.map(roleRuleOf) };
-  const doors = openDoors({
+  const apis = openApis({
     oidc: [{ name: undefined, issuer: issuer.url, audience: AUDIENCE, rights, keysMaxAgeMs: 3_600_000, maxLifetimeMs: 86_400_000 }],
   });
   const bearer = async (claims = {}, header = {}) => ({ authorization: `Bearer ${await signToken(issuer, key, claims, header)}` });

@@ -1,8 +1,8 @@
 import type { TokenRights } from './token-rights.ts';
 
-/** What tokens of an issuer have to be. */
+/** The requirements of tokens of an issuer. */
 export type TokenSettings = {
-  /** Stands in the ids of its subjects; undefined for the issuer of `EVENFALL_OIDC_ISSUER`. */
+  /** Part of the ids of its subjects; undefined for the issuer of `EVENFALL_OIDC_ISSUER`. */
   readonly name: string | undefined;
   /** The issuer, exactly as tokens name it. */
   readonly issuer: string;
