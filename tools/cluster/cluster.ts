@@ -69,14 +69,19 @@ const RESTART_PAUSE_MS = 500;
 const FETCH_WITHIN_MS = 300_000;
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
+type Counts = { readonly queues: number; readonly eventStores: number; readonly agents: number };
+type Env = Readonly<Record<string, string>>;
+type Add = (name: string, program: string, args: readonly string[], env: Env) => ClusterProcess;
+
+/** How many replicas each service has. */
+function countsOf({ log, queues = log === 'kafka' ? 2 : 1, eventStores = 1, agents = 2 }: ClusterOptions): Counts {
+  if (log !== 'kafka' && queues !== 1) throw new RangeError('The embedded log has one owner of all partitions: there is one queue with it');
+  return { queues, eventStores, agents };
+}
+
 /** Starts a cluster and waits until every process is ready. If one is not, those that were started are stopped. */
 export async function startCluster(options: ClusterOptions): Promise<Cluster> {
-  const log = options.log ?? 'embedded';
-  const queues = options.queues ?? (log === 'kafka' ? 2 : 1);
-  const eventStores = options.eventStores ?? 1;
-  const agents = options.agents ?? 2;
-  if (log === 'embedded' && queues !== 1)
-    throw new RangeError('The embedded log has one owner of all partitions: there is one queue with it');
+  const counts = countsOf(options);
   const dataDir = resolve(options.dataDir);
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   const internalKey = options.internalKey ?? randomBytes(24).toString('base64url');
@@ -88,20 +93,8 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   const processes: ClusterProcess[] = [];
   let isStopping = false;
 
-  const add = (name: string, program: string, args: readonly string[], env: Readonly<Record<string, string>>): ClusterProcess => {
-    const made = clusterProcess({
-      name,
-      args: [join(ROOT, program), ...args],
-      env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '/', ...env, ...options.env, ...options.envOf?.[name] },
-      readyWithinMs: name === 'kafka' ? FETCH_WITHIN_MS : (options.readyWithinMs ?? 60_000),
-      stopWithinMs: STOP_WITHIN_MS,
-      onLine: (from, line) => options.onLine?.(from, line),
-      onDeath(died, exit) {
-        if (isStopping) return;
-        options.onDeath?.(died, exit);
-        if (options.restart) setTimeout(() => isStopping || died.start(), RESTART_PAUSE_MS);
-      },
-    });
+  const add: Add = (name, program, args, env) => {
+    const made = makeProcess(options, name, [join(ROOT, program), ...args], env, () => isStopping);
     processes.push(made);
     return made;
   };
@@ -119,66 +112,15 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     const postgres = add('postgres', 'tools/cluster/postgres.ts', [join(dataDir, 'postgres')], {});
     postgres.start();
     await postgres.ready();
-    // Chosen here and not by each process: it has them again after a restart, and the others know them before it starts.
-    const ports = await freePorts(9 + 2 * queues + 2 * eventStores + agents);
-    const port = (): string => String(ports.shift());
-    const broker = log === 'kafka' ? add('kafka', 'tools/cluster/kafka.ts', [join(dataDir, 'kafka')], {}) : undefined;
+    const broker = options.log === 'kafka' ? add('kafka', 'tools/cluster/kafka.ts', [join(dataDir, 'kafka')], {}) : undefined;
     broker?.start();
     await broker?.ready();
-    const logEnv = broker ? { EVENFALL_KAFKA_BROKERS: broker.addresses['brokers'] ?? '' } : {};
-
-    const certificateOf = options.tls ? await clusterCertificates(join(dataDir, 'tls')) : undefined;
-    const service = async (name: string, main: string, env: Readonly<Record<string, string>>): Promise<ClusterProcess> =>
-      add(name, `services/${main}/src/main.ts`, [], {
-        EVENFALL_STOP_ON_STDIN_END: 'true',
-        EVENFALL_INTERNAL_KEY: internalKey,
-        EVENFALL_METRICS_PORT: port(),
-        ...logEnv,
-        ...(await certificateOf?.(main === 'instance-agent' ? `agent/${name}` : main)),
-        ...env,
-      });
-    const [registryPort, schedulerPort] = [port(), port()];
-    const eventStorePorts = Array.from({ length: eventStores }, port);
-    const queuePorts = Array.from({ length: queues }, port);
-    const database = { EVENFALL_POSTGRES_URL: postgres.addresses['url'] ?? '' };
-    const registry = { EVENFALL_REGISTRY_ADDRESS: `127.0.0.1:${registryPort}` };
-    const eventStore = { EVENFALL_EVENT_STORE_ADDRESS: eventStorePorts.map((one) => `127.0.0.1:${one}`).join(',') };
-    const scheduler = { EVENFALL_SCHEDULER_ADDRESS: `127.0.0.1:${schedulerPort}` };
-    const { key: sealingKey } = await ensureSealingKeyFile(options.keyDir ?? dataDir);
-    const joining = options.joinValid
-      ? { EVENFALL_JOIN_AUTHORITY: join(dataDir, 'tls'), EVENFALL_JOIN_PORT: port(), EVENFALL_JOIN_VALID: options.joinValid }
-      : {};
-    await service('registry', 'registry', {
-      ...database,
-      ...joining,
-      EVENFALL_GRPC_PORT: registryPort,
-      EVENFALL_SEALING_KEY: sealingKey,
-    });
-    for (const [i, own] of eventStorePorts.entries())
-      await service(i === 0 ? 'event-store' : `event-store-${i + 1}`, 'event-store', { ...database, ...registry, EVENFALL_GRPC_PORT: own });
-    await service('scheduler', 'scheduler', { ...registry, EVENFALL_GRPC_PORT: schedulerPort });
-    for (let i = 1; i <= agents; i++) {
-      const own = {
-        EVENFALL_AGENT_NAME: `agent-${i}`,
-        EVENFALL_DATA_DIR: options.keyDir ?? dataDir, // no function sees what is in it
-        EVENFALL_AGENT_DATA_DIR: join(dataDir, `agent-${i}`),
-        EVENFALL_AGENT_DRAIN_DEADLINE: '0s', // all stop at once: there is no other host to go to
-        // They are on one machine.
-        EVENFALL_AGENT_CAPACITY_MB: String(Math.max(256, Math.floor(((totalmem() / 1024 / 1024) * 0.75) / agents))),
-        EVENFALL_AGENT_PARALLEL_STARTS: String(Math.max(1, Math.floor((availableParallelism() * 2) / agents))),
-      };
-      await service(`agent-${i}`, 'instance-agent', { ...registry, ...eventStore, ...scheduler, ...own });
-    }
-    for (const [i, queuePort] of queuePorts.entries())
-      await service(`queue-${i + 1}`, 'queue', { ...database, ...registry, ...eventStore, ...scheduler, EVENFALL_GRPC_PORT: queuePort });
-    const gateway = await service('gateway', 'gateway', {
-      ...registry,
-      ...eventStore,
-      ...scheduler,
-      EVENFALL_QUEUE_ADDRESSES: queuePorts.map((queuePort) => `127.0.0.1:${queuePort}`).join(','),
-      EVENFALL_HTTP_PORT: port(),
-      EVENFALL_GRPC_PORT: port(),
-      ...(kept ? { EVENFALL_ACCESS_KEYS: kept.key } : {}),
+    const gateway = await addServices(options, counts, add, {
+      dataDir,
+      internalKey,
+      accessKey: kept?.key,
+      database: { EVENFALL_POSTGRES_URL: postgres.addresses['url'] ?? '' },
+      logEnv: broker ? { EVENFALL_KAFKA_BROKERS: broker.addresses['brokers'] ?? '' } : {},
     });
     // In no order: each waits for those it needs.
     for (const each of processes) each.start();
@@ -201,6 +143,91 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     await stop();
     throw error;
   }
+}
+
+function makeProcess(options: ClusterOptions, name: string, args: readonly string[], env: Env, isStopping: () => boolean): ClusterProcess {
+  return clusterProcess({
+    name,
+    args,
+    env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '/', ...env, ...options.env, ...options.envOf?.[name] },
+    readyWithinMs: name === 'kafka' ? FETCH_WITHIN_MS : (options.readyWithinMs ?? 60_000),
+    stopWithinMs: STOP_WITHIN_MS,
+    onLine: (from, line) => options.onLine?.(from, line),
+    onDeath(died, exit) {
+      if (isStopping()) return;
+      options.onDeath?.(died, exit);
+      if (options.restart) setTimeout(() => isStopping() || died.start(), RESTART_PAUSE_MS);
+    },
+  });
+}
+
+type Stores = {
+  readonly dataDir: string;
+  readonly internalKey: string;
+  readonly accessKey: string | undefined;
+  readonly database: Env;
+  readonly logEnv: Env;
+};
+
+/** Adds the services in the order of `Cluster.processes`; returns the gateway. None of them is started. */
+async function addServices(options: ClusterOptions, counts: Counts, add: Add, stores: Stores): Promise<ClusterProcess> {
+  const { dataDir, internalKey, database, logEnv } = stores;
+  // Chosen here and not by each process: it has them again after a restart, and the others know them before it starts.
+  const ports = await freePorts(9 + 2 * counts.queues + 2 * counts.eventStores + counts.agents);
+  const port = (): string => String(ports.shift());
+  const certificateOf = options.tls ? await clusterCertificates(join(dataDir, 'tls')) : undefined;
+  const service = async (name: string, main: string, env: Env): Promise<ClusterProcess> =>
+    add(name, `services/${main}/src/main.ts`, [], {
+      EVENFALL_STOP_ON_STDIN_END: 'true',
+      EVENFALL_INTERNAL_KEY: internalKey,
+      EVENFALL_METRICS_PORT: port(),
+      ...logEnv,
+      ...(await certificateOf?.(main === 'instance-agent' ? `agent/${name}` : main)),
+      ...env,
+    });
+  const [registryPort, schedulerPort] = [port(), port()];
+  const eventStorePorts = Array.from({ length: counts.eventStores }, port);
+  const queuePorts = Array.from({ length: counts.queues }, port);
+  const registry = { EVENFALL_REGISTRY_ADDRESS: `127.0.0.1:${registryPort}` };
+  const eventStore = { EVENFALL_EVENT_STORE_ADDRESS: eventStorePorts.map((one) => `127.0.0.1:${one}`).join(',') };
+  const scheduler = { EVENFALL_SCHEDULER_ADDRESS: `127.0.0.1:${schedulerPort}` };
+  const all = { ...registry, ...eventStore, ...scheduler };
+  const { key: sealingKey } = await ensureSealingKeyFile(options.keyDir ?? dataDir);
+  const joining = options.joinValid
+    ? { EVENFALL_JOIN_AUTHORITY: join(dataDir, 'tls'), EVENFALL_JOIN_PORT: port(), EVENFALL_JOIN_VALID: options.joinValid }
+    : {};
+  await service('registry', 'registry', {
+    ...database,
+    ...joining,
+    EVENFALL_GRPC_PORT: registryPort,
+    EVENFALL_SEALING_KEY: sealingKey,
+  });
+  for (const [i, own] of eventStorePorts.entries())
+    await service(i === 0 ? 'event-store' : `event-store-${i + 1}`, 'event-store', { ...database, ...registry, EVENFALL_GRPC_PORT: own });
+  await service('scheduler', 'scheduler', { ...registry, EVENFALL_GRPC_PORT: schedulerPort });
+  for (let i = 1; i <= counts.agents; i++)
+    await service(`agent-${i}`, 'instance-agent', { ...all, ...agentEnv(`agent-${i}`, options.keyDir ?? dataDir, dataDir, counts.agents) });
+  for (const [i, queuePort] of queuePorts.entries())
+    await service(`queue-${i + 1}`, 'queue', { ...database, ...all, EVENFALL_GRPC_PORT: queuePort });
+  return service('gateway', 'gateway', {
+    ...all,
+    EVENFALL_QUEUE_ADDRESSES: queuePorts.map((queuePort) => `127.0.0.1:${queuePort}`).join(','),
+    EVENFALL_HTTP_PORT: port(),
+    EVENFALL_GRPC_PORT: port(),
+    ...(stores.accessKey === undefined ? {} : { EVENFALL_ACCESS_KEYS: stores.accessKey }),
+  });
+}
+
+/** Settings of an agent: all agents share the memory and the processors of this machine. */
+function agentEnv(name: string, keyDir: string, dataDir: string, agents: number): Env {
+  return {
+    EVENFALL_AGENT_NAME: name,
+    EVENFALL_DATA_DIR: keyDir, // functions do not see what is in it
+    EVENFALL_AGENT_DATA_DIR: join(dataDir, name),
+    EVENFALL_AGENT_DRAIN_DEADLINE: '0s', // all stop at once: there is no other host to go to
+    EVENFALL_AGENT_CAPACITY_MB: String(Math.max(256, Math.floor(((totalmem() / 1024 / 1024) * 0.75) / agents))),
+    EVENFALL_AGENT_PARALLEL_STARTS: String(Math.max(1, Math.floor((availableParallelism() * 2) / agents))),
+  };
 }
 
 function killServer(of: ClusterProcess): void {

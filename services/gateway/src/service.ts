@@ -49,6 +49,18 @@ const STRANGER_MS = 30_000;
 const MAX_STREAMS = 100;
 /** How long a connection over gRPC may stay without a call. */
 const IDLE_MS = 300_000;
+/** Services that reflection lists. */
+const PUBLIC_SERVICES = [
+  'evenfall.v1.FunctionService',
+  'evenfall.v1.EventService',
+  'evenfall.v1.InvocationService',
+  'evenfall.v1.LogService',
+  'evenfall.v1.OperatorService',
+  'evenfall.v1.AccessKeyService',
+  'evenfall.v1.QuotaService',
+  'evenfall.v1.AuditService',
+  'grpc.health.v1.Health',
+];
 /** How long open calls may take to end when the APIs stop. */
 const STOP_GRACE_MS = 2_000;
 
@@ -81,20 +93,9 @@ export async function startGateway(
   const waiting = createWaitingCounts(ports, systemClock, () => quotas);
   const scoped = scopedGateways(gateway, createAdmission(quotas, waiting, systemClock));
   const audit = createAuditTrail(ports);
-  const signerOf = (id: string) => {
-    const signer = signerNamed(keys, id, systemClock.now());
-    if (!signer && !keys.isWatching) throw refuse('SERVICE_UNAVAILABLE', { detail: 'access keys cannot be looked up' });
-    return signer;
-  };
   const guard = createGuard(settings.allowedHosts);
   const counts = countApis();
-  observable('gateway', {
-    audit_dropped_total: {
-      doc: 'Audit records that were dropped, and logged instead, because too many waited for the registry.',
-      kind: 'counter',
-      read: () => audit.droppedCount,
-    },
-  });
+  observeAudit(audit);
   const unauthenticated = createUnauthenticatedCallers(settings, ports.log, counts.unauthenticated);
   const health = createHealthWatch(ports);
   const parts = [cache, queue, health, keyCache, quotas, waiting, audit, ...(tokens ? [tokens] : [])];
@@ -111,7 +112,7 @@ export async function startGateway(
     ],
   };
   const shared = { scoped, audit, unauthenticated, count: counts.rest };
-  const scf = { signerOf, isOpen: settings.isOpen, isBehindTls: settings.isScfBehindTls, timeZone: settings.scfTimeZone };
+  const scf = { signerOf: signerIn(keys), isOpen: settings.isOpen, isBehindTls: settings.isScfBehindTls, timeZone: settings.scfTimeZone };
   const http = await createHttpServer(gateway, {
     ...shared,
     guard,
@@ -120,65 +121,13 @@ export async function startGateway(
     apis: [restApi(gateway, readiness), scfApi({ ...scf, ...shared, gateway })],
   });
   try {
-    const services = publicServices(gateway, scoped, {
-      accessOf: (context) => authenticate.admitted(context.header('authorization')),
-      audit,
-    });
-    const grpc = await startGrpcServer({
-      host: settings.host,
-      port: settings.grpcPort,
-      services,
-      reflection: {
-        image: readFileSync(new URL(import.meta.resolve('@evenfall/contracts/image.binpb'))),
-        services: [
-          'evenfall.v1.FunctionService',
-          'evenfall.v1.EventService',
-          'evenfall.v1.InvocationService',
-          'evenfall.v1.LogService',
-          'evenfall.v1.OperatorService',
-          'evenfall.v1.AccessKeyService',
-          'evenfall.v1.QuotaService',
-          'evenfall.v1.AuditService',
-          'grpc.health.v1.Health',
-        ],
-      },
-      guard,
-      authorize(head) {
-        counts.grpc.request();
-        const rule = ruleOfPath(head.path);
-        const check = (access: Access): void => {
-          if (rule) checkAccess(access, rule.action); // in which namespace, its messages say
-        };
-        const access = authenticate.admit(head.header('authorization'));
-        if (access instanceof Promise) return access.then(check);
-        check(access);
-        return undefined;
-      },
-      // Who sends no key guesses none, nor does who has one.
-      delayMs: (head, refusal) =>
-        refusal.status !== 'UNAUTHENTICATED' || head.header('authorization') === undefined
-          ? 0
-          : unauthenticated.reportWrongKey(head.address, 'grpc'),
-      limits: {
-        connections: { admit: unauthenticated.connections.admit, strangerMs: STRANGER_MS },
-        maxStreams: MAX_STREAMS,
-        idleMs: IDLE_MS,
-        messages: messageBounds(gateway.limits),
-      },
-      onRefusal: counts.grpc.refusal,
-      onUnexpected: (error, method) => ports.log.error('gRPC call failed', error, { method }),
-    });
-    try {
-      const [address, ...more] = await addressesOf(settings.host);
-      await http.listen({ host: address, port: settings.httpPort });
-      for (const another of more) await listenAlsoAt(http.server, another);
-    } catch (error) {
+    const grpc = await startGrpcApi(gateway, settings, { scoped, audit, guard, authenticate, unauthenticated, count: counts.grpc });
+    const httpPort = await listen(http, settings).catch(async (error: unknown) => {
       await grpc.stop(0);
       throw error;
-    }
-    const address = http.server.address();
+    });
     return {
-      httpPort: typeof address === 'object' && address ? address.port : settings.httpPort,
+      httpPort,
       grpcPort: grpc.port,
       isWatching,
       async stop() {
@@ -195,6 +144,64 @@ export async function startGateway(
   }
 }
 
+/** What the gRPC API shares with the HTTP APIs. */
+type GrpcParts = {
+  readonly scoped: ReturnType<typeof scopedGateways>;
+  readonly audit: ReturnType<typeof createAuditTrail>;
+  readonly guard: ReturnType<typeof createGuard>;
+  readonly authenticate: ReturnType<typeof authenticator>;
+  readonly unauthenticated: ReturnType<typeof createUnauthenticatedCallers>;
+  readonly count: ApiCount;
+};
+
+function startGrpcApi(
+  gateway: Gateway,
+  settings: GatewaySettings,
+  { scoped, audit, guard, authenticate, unauthenticated, count }: GrpcParts,
+): ReturnType<typeof startGrpcServer> {
+  const accessOf = (context: { header(name: string): string | undefined }) => authenticate.admitted(context.header('authorization'));
+  return startGrpcServer({
+    host: settings.host,
+    port: settings.grpcPort,
+    services: publicServices(gateway, scoped, { accessOf, audit }),
+    reflection: { image: readFileSync(new URL(import.meta.resolve('@evenfall/contracts/image.binpb'))), services: PUBLIC_SERVICES },
+    guard,
+    authorize(head) {
+      count.request();
+      const rule = ruleOfPath(head.path);
+      const check = (access: Access): void => {
+        if (rule) checkAccess(access, rule.action); // the namespace is in its messages, which are checked later
+      };
+      const access = authenticate.admit(head.header('authorization'));
+      if (access instanceof Promise) return access.then(check);
+      check(access);
+      return undefined;
+    },
+    // A caller without a key does not guess keys, and neither does one with a valid key.
+    delayMs: (head, refusal) =>
+      refusal.status !== 'UNAUTHENTICATED' || head.header('authorization') === undefined
+        ? 0
+        : unauthenticated.reportWrongKey(head.address, 'grpc'),
+    limits: {
+      connections: { admit: unauthenticated.connections.admit, strangerMs: STRANGER_MS },
+      maxStreams: MAX_STREAMS,
+      idleMs: IDLE_MS,
+      messages: messageBounds(gateway.limits),
+    },
+    onRefusal: count.refusal,
+    onUnexpected: (error, method) => gateway.log.error('gRPC call failed', error, { method }),
+  });
+}
+
+/** Listens on all addresses of the host; returns the port. */
+async function listen(http: Awaited<ReturnType<typeof createHttpServer>>, { host, httpPort }: GatewaySettings): Promise<number> {
+  const [first, ...more] = await addressesOf(host);
+  await http.listen({ host: first, port: httpPort });
+  for (const another of more) await listenAlsoAt(http.server, another);
+  const address = http.server.address();
+  return typeof address === 'object' && address ? address.port : httpPort;
+}
+
 /** Keys, and tokens beside them where there is an issuer: both end. */
 function withTokens(keys: KeyRing, tokens: Tokens | undefined): KeyRing {
   if (!tokens) return keys;
@@ -205,6 +212,25 @@ function withTokens(keys: KeyRing, tokens: Tokens | undefined): KeyRing {
     get isWatching() {
       return keys.isWatching;
     },
+  };
+}
+
+function observeAudit(audit: { readonly droppedCount: number }): void {
+  observable('gateway', {
+    audit_dropped_total: {
+      doc: 'Audit records that were dropped, and logged instead, because too many waited for the registry.',
+      kind: 'counter',
+      read: () => audit.droppedCount,
+    },
+  });
+}
+
+/** Finds the secrets of a key by its id, for signatures of SCF. */
+function signerIn(keys: KeyRing): (id: string) => ReturnType<typeof signerNamed> {
+  return (id) => {
+    const signer = signerNamed(keys, id, systemClock.now());
+    if (!signer && !keys.isWatching) throw refuse('SERVICE_UNAVAILABLE', { detail: 'access keys cannot be looked up' });
+    return signer;
   };
 }
 

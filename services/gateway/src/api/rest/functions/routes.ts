@@ -71,6 +71,28 @@ export const functionRoutes: RestPlugin = async (app, context) => {
     },
   );
 
+  addUpdateRoute(app);
+
+  app.delete(
+    FUNCTION_PATH,
+    {
+      schema: {
+        tags: TAGS,
+        operationId: 'deleteFunction',
+        summary: 'Deletes a function and its versions',
+        params: FunctionPath,
+        response: { 204: Type.Null() },
+      },
+    },
+    async (request, reply) => {
+      await request.functions.deleteFunction({ namespace: request.params.namespace, name: request.params.function });
+      reply.code(204);
+      return null;
+    },
+  );
+};
+
+function addUpdateRoute(app: Parameters<RestPlugin>[0]): void {
   app.patch(
     FUNCTION_PATH,
     {
@@ -99,25 +121,7 @@ export const functionRoutes: RestPlugin = async (app, context) => {
       return fn && functionJson(fn);
     },
   );
-
-  app.delete(
-    FUNCTION_PATH,
-    {
-      schema: {
-        tags: TAGS,
-        operationId: 'deleteFunction',
-        summary: 'Deletes a function and its versions',
-        params: FunctionPath,
-        response: { 204: Type.Null() },
-      },
-    },
-    async (request, reply) => {
-      await request.functions.deleteFunction({ namespace: request.params.namespace, name: request.params.function });
-      reply.code(204);
-      return null;
-    },
-  );
-};
+}
 
 const createRoute: RestPlugin = async (app, { gateway: { bodies } }) => {
   /** Packages that were taken out of large bodies, decoded. */
