@@ -64,35 +64,12 @@ export function clusterProcess(spec: ProcessSpec): ClusterProcess {
   const isAlive = (): boolean => run !== undefined && run.child.exitCode === null && run.child.signalCode === null;
 
   const start = (): Run => {
-    // A session of its own: a Ctrl-C in the terminal is for the process that started it.
-    const child = spawn(process.execPath, spec.args, { stdio: ['pipe', 'pipe', 'pipe'], env: spec.env, detached: true });
-    child.stdin.on('error', () => undefined); // nothing is ever written
     addresses = {};
-    const exited = once(child, 'exit').then(([code, signal]) => (code ?? signal) as Exit);
-    createInterface({ input: child.stderr }).on('line', (line) => {
-      stderr = `${stderr}${line}\n`.slice(-KEPT_STDERR);
-      spec.onLine(spec.name, line);
+    const { child, exited, ready } = spawnProcess(spec, {
+      stderr: () => stderr,
+      onErrorLine: (line) => (stderr = `${stderr}${line}\n`.slice(-KEPT_STDERR)),
+      onReady: (found) => (addresses = found),
     });
-    const ready = new Promise<void>((resolve, reject) => {
-      const late = setTimeout(
-        () => reject(new Error(`${spec.name} is not ready after ${spec.readyWithinMs} ms:\n${stderr}`)),
-        spec.readyWithinMs,
-      );
-      createInterface({ input: child.stdout }).on('line', (line) => {
-        const words = /^evenfall-\S+ ready (.*)$/.exec(line)?.[1];
-        if (words === undefined) return;
-        addresses = Object.fromEntries(
-          words.split(' ').map((word) => [word.slice(0, word.indexOf('=')), word.slice(word.indexOf('=') + 1)]),
-        );
-        clearTimeout(late);
-        resolve();
-      });
-      void exited.then((exit) => {
-        clearTimeout(late);
-        reject(new Error(`${spec.name} ended with ${exit} before it was ready:\n${stderr}`));
-      });
-    });
-    ready.catch(() => undefined); // callers that wait get the error
     const started: Run = { child, exited, ready, isReported: false };
     void exited.then((exit) => {
       if (!started.isReported) spec.onDeath(self, exit);
@@ -155,4 +132,40 @@ export function clusterProcess(spec: ProcessSpec): ClusterProcess {
     },
   };
   return self;
+}
+
+type SpawnHooks = {
+  stderr(): string;
+  onErrorLine(line: string): void;
+  onReady(addresses: Record<string, string>): void;
+};
+
+function spawnProcess(spec: ProcessSpec, { stderr, onErrorLine, onReady }: SpawnHooks): Omit<Run, 'isReported'> {
+  // A session of its own: a Ctrl-C in the terminal is for the process that started it.
+  const child = spawn(process.execPath, spec.args, { stdio: ['pipe', 'pipe', 'pipe'], env: spec.env, detached: true });
+  child.stdin.on('error', () => undefined); // nothing is ever written
+  const exited = once(child, 'exit').then(([code, signal]) => (code ?? signal) as Exit);
+  createInterface({ input: child.stderr }).on('line', (line) => {
+    onErrorLine(line);
+    spec.onLine(spec.name, line);
+  });
+  const ready = new Promise<void>((resolve, reject) => {
+    const late = setTimeout(
+      () => reject(new Error(`${spec.name} is not ready after ${spec.readyWithinMs} ms:\n${stderr()}`)),
+      spec.readyWithinMs,
+    );
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      const words = /^evenfall-\S+ ready (.*)$/.exec(line)?.[1];
+      if (words === undefined) return;
+      onReady(Object.fromEntries(words.split(' ').map((word) => [word.slice(0, word.indexOf('=')), word.slice(word.indexOf('=') + 1)])));
+      clearTimeout(late);
+      resolve();
+    });
+    void exited.then((exit) => {
+      clearTimeout(late);
+      reject(new Error(`${spec.name} ended with ${exit} before it was ready:\n${stderr()}`));
+    });
+  });
+  ready.catch(() => undefined); // callers that wait get the error
+  return { child, exited, ready };
 }

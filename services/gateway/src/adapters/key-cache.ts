@@ -51,13 +51,6 @@ export function createKeyCache(
     }
   };
 
-  const apply = (keys: Map<string, HeldKey>, kept: StoredAccessKey): void => {
-    const id = kept.accessKey?.id ?? '';
-    const held = heldKey(kept);
-    if (held) keys.set(id, held);
-    else keys.delete(id);
-    for (const { access, sha256 } of held?.secrets ?? []) digests.set(access, sha256);
-  };
   return {
     get isWatching() {
       return isWatching;
@@ -88,7 +81,7 @@ export function createKeyCache(
           const first = new Map<string, HeldKey>();
           try {
             for await (const { keys, isComplete } of ports.registry.watchAccessKeys({}, { signal })) {
-              for (const kept of keys) apply(isWatching ? known : first, kept);
+              for (const kept of keys) apply(isWatching ? known : first, kept, digests);
               if (isComplete) {
                 known = first;
                 isWatching = true;
@@ -110,6 +103,15 @@ export function createKeyCache(
 function ownKey(id: string, secret: string): HeldKey {
   const sha256 = createHash('sha256').update(secret).digest();
   return { untilMs: Infinity, secrets: [{ sha256, scf: secret, untilMs: Infinity, access: { id, ...ADMIN_OF_ALL } }] };
+}
+
+/** Applies a change of one key; `digests` are of the secrets that give an access. */
+function apply(keys: Map<string, HeldKey>, kept: StoredAccessKey, digests: WeakMap<Access, Buffer>): void {
+  const id = kept.accessKey?.id ?? '';
+  const held = heldKey(kept);
+  if (held) keys.set(id, held);
+  else keys.delete(id);
+  for (const { access, sha256 } of held?.secrets ?? []) digests.set(access, sha256);
 }
 
 /** The key as it is held; undefined for one that is of no use: revoked, or of a role that is not known here. */

@@ -68,14 +68,6 @@ export function createQueueRouter({
       if (!signal.aborted) throw new Error('the replica ended the watch');
     });
   };
-  /** Asks all replicas at once whether they hold the event; returns the answer of the one that does. */
-  const askHolders = async (request: TerminateEventRequest, options: CallOptions) => {
-    const asked = await Promise.allSettled(replicas.map(({ client }) => client.terminateEvent({ ...request, onlyIfHeld: true }, options)));
-    for (const one of asked) if (one.status === 'fulfilled') return one.value;
-    for (const one of asked) if (one.status === 'rejected' && !mayGoOn(one.reason)) throw one.reason;
-    return undefined;
-  };
-
   return {
     run: (signal) => Promise.all(replicas.length > 1 ? replicas.map((replica) => follow(replica, signal)) : []).then(() => undefined),
     async acceptEvents(request, options = {}) {
@@ -86,7 +78,7 @@ export function createQueueRouter({
     purgeDeadLetter: (request, options = {}) => inTurn(request, options, (client, _isFirst, own) => client.purgeDeadLetter(request, own)),
     async terminateEvent(request, options = {}) {
       for (const until = performance.now() + OWNERLESS_MS; ;) {
-        const held = replicas.length > 1 ? await askHolders(request, options) : undefined;
+        const held = replicas.length > 1 ? await askHolders(replicas, request, options) : undefined;
         if (held) return held;
         turn = (turn + 1) % replicas.length;
         try {
@@ -99,6 +91,14 @@ export function createQueueRouter({
       }
     },
   };
+}
+
+/** Asks all replicas at once whether they hold the event; returns the answer of the one that does. */
+async function askHolders(replicas: readonly Replica[], request: TerminateEventRequest, options: CallOptions) {
+  const asked = await Promise.allSettled(replicas.map(({ client }) => client.terminateEvent({ ...request, onlyIfHeld: true }, options)));
+  for (const one of asked) if (one.status === 'fulfilled') return one.value;
+  for (const one of asked) if (one.status === 'rejected' && !mayGoOn(one.reason)) throw one.reason;
+  return undefined;
 }
 
 const never = new AbortController().signal;

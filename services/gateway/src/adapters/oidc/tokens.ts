@@ -63,25 +63,11 @@ export function createTokens(
   });
 
   const verify = async (token: string, digest: string): Promise<Access> => {
-    if (!keys.current()) await keys.refresh();
-    const first = keys.current();
-    if (!first) throw unavailable();
-    const { set, verified } = await verifiedBy(first, token, settings, { clock, keys, log });
-    const leftMs = expiryOf(verified.payload) * 1_000 - clock.now();
-    if (leftMs > settings.maxLifetimeMs + TOLERANCE_S * 1_000)
-      throw refuse('UNAUTHENTICATED', { detail: 'the token is good for longer than EVENFALL_OIDC_MAX_LIFETIME allows' });
-    const access = accessOfClaims(verified.payload, settings.rights, settings.name);
-    if (isRefusal(access)) throw access;
-    const named: unknown = verified.protectedHeader.kid; // as it came
-    const kid = typeof named === 'string' ? named : undefined; // else it names none
-    // While it was checked its key may have been taken back.
-    if (keys.current()?.textOf(kid) !== set.textOf(kid)) throw refuse('UNAUTHENTICATED', { detail: NO_KEY });
-    const untilMs = (expiryOf(verified.payload) + TOLERANCE_S) * 1_000;
-    const one: Known = { access, untilMs, kid, keyText: set.textOf(kid), end: undefined };
+    const one = await checkedToken(token, settings, { clock, keys, log });
     if (known.size >= MOST_KNOWN) known.delete(known.keys().next().value ?? '');
     known.set(digest, one);
-    byAccess.set(access, one);
-    return access;
+    byAccess.set(one.access, one);
+    return one.access;
   };
   const find = (token: string): { readonly digest: string; readonly access: Access | undefined } => {
     if (token.length > MAX_TOKEN) throw refuse('UNAUTHENTICATED', { detail: `the token has more than ${MAX_TOKEN} characters` });
@@ -131,6 +117,29 @@ export function createTokens(
 const NO_KEY = 'the token is signed with a key that its issuer does not have';
 
 type Keys = { current(): KeySet | undefined; refresh(): Promise<boolean> };
+
+/** Checks a token completely. Refusals: UNAUTHENTICATED, TOKEN_WITHOUT_ROLE, SERVICE_UNAVAILABLE. */
+async function checkedToken(
+  token: string,
+  settings: TokenSettings,
+  { clock, keys, log }: { readonly clock: Clock; readonly keys: Keys; readonly log: Log },
+): Promise<Known> {
+  if (!keys.current()) await keys.refresh();
+  const first = keys.current();
+  if (!first) throw unavailable();
+  const { set, verified } = await verifiedBy(first, token, settings, { clock, keys, log });
+  const leftMs = expiryOf(verified.payload) * 1_000 - clock.now();
+  if (leftMs > settings.maxLifetimeMs + TOLERANCE_S * 1_000)
+    throw refuse('UNAUTHENTICATED', { detail: 'the token is good for longer than EVENFALL_OIDC_MAX_LIFETIME allows' });
+  const access = accessOfClaims(verified.payload, settings.rights, settings.name);
+  if (isRefusal(access)) throw access;
+  const named: unknown = verified.protectedHeader.kid; // not checked yet
+  const kid = typeof named === 'string' ? named : undefined; // otherwise it names no key
+  // Its key may have been withdrawn while it was checked.
+  if (keys.current()?.textOf(kid) !== set.textOf(kid)) throw refuse('UNAUTHENTICATED', { detail: NO_KEY });
+  const untilMs = (expiryOf(verified.payload) + TOLERANCE_S) * 1_000;
+  return { access, untilMs, kid, keyText: set.textOf(kid), end: undefined };
+}
 
 /** Checks signature and claims. A key that is not known may be a new one: the issuer is asked, not too often. */
 async function verifiedBy(
