@@ -61,7 +61,7 @@ def read_more():
     _pending += chunk
 
 
-def dequeue_frame():
+def read_frame():
     """(kind, body)"""
     while True:
         frame = dequeue_frame()
@@ -381,7 +381,7 @@ def main():
     write_frame(HELLO, b"")
     handler, context = None, {}
     while True:
-        kind, body = dequeue_frame()
+        kind, body = read_frame()
         if kind == INVOKE:
             invoke(handler, context, body)
         elif kind == LOAD:
