@@ -119,7 +119,7 @@ if (process.getuid?.() === 0) {
         }
         const ended = await host.ended(id);
         assert.equal(ended.outcome, Outcome.OUT_OF_MEMORY);
-        assert.match(errorOf(ended).errorMessage, /more of what its host counts than its share: watches/);
+        assert.match(errorOf(ended).errorMessage, /more than its share of what its host counts: watches/);
         assert.ok(rounds > 0);
         await isWell();
       });

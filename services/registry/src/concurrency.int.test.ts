@@ -10,7 +10,7 @@ import { pythonPackage } from './testing/zip-maker.ts';
 describe('what is reserved and provisioned', () => {
   let db: TestDatabase;
   let running: RunningRegistry;
-  const context = { signal: new AbortController().signal } as never; // of a caller that is not looked at
+  const context = { signal: new AbortController().signal, header: () => undefined } as never; // what the operations read of their caller
   const reserve = (name: string, memoryMb?: number) =>
     running.functions.putReservedConcurrency({ namespace: 'default', name, memoryMb }, context);
   const provision = (name: string, instances: number, qualifier = '1') =>
