@@ -41,7 +41,7 @@ export function outcomeOfAnswer(answer: Answer): AttemptOutcome {
   return answer.returned ? RETURNED : ended(Outcome.THREW, answer.statusCode, '', StopOutcome.THREW);
 }
 
-/** Maps the end of an instance to the end of the attempt it ran (semantics §2). */
+/** Maps the end of an instance to the end of the attempt it ran (docs/reference/status-codes.md). */
 export function outcomeOf(end: InstanceEnd, answer: Answer | undefined, timeoutMs: number): AttemptOutcome {
   switch (end.kind) {
     case 'ANSWERED':

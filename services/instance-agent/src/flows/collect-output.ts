@@ -7,7 +7,7 @@ import { storeLine } from './attempt-lines.ts';
 import { beginCallLog } from './call-log.ts';
 import type { Attempt, IdleLine, Instance } from './types.ts';
 
-/** The log of one attempt is cut beyond this (semantics §6). */
+/** The log of one attempt is cut beyond this (docs/guides/writing-functions.md). */
 export const { attemptLogLines: MAX_ATTEMPT_LINES, attemptLogBytes: MAX_ATTEMPT_BYTES } = LIMITS;
 /** Lines, and their bytes, kept for the next attempt of an instance that runs none, or for the log of the instance: an event-store keeps twice as many bytes. */
 const MAX_IDLE_LINES = 1000;
